@@ -1,0 +1,83 @@
+/* ipc/words.h - the numbers that fields of ipc.def speak in: services, flags, wants, search operators. */
+#ifndef SALLYPORT_IPC_WORDS_H
+#define SALLYPORT_IPC_WORDS_H
+
+enum service { SERVICE_SMTP, SERVICE_SUBMISSION, SERVICE_SUBMISSIONS, SERVICE_IMAP, SERVICE_IMAPS, SERVICE_POP3, SERVICE_POP3S, SERVICE_COUNT };
+
+/* System flags of a message. \Recent is kept a message as "not yet shown to a session that may write" and reported a session. */
+enum {
+	MSG_SEEN = 1,
+	MSG_ANSWERED = 2,
+	MSG_FLAGGED = 4,
+	MSG_DELETED = 8,
+	MSG_DRAFT = 16,
+	MSG_RECENT = 32, /* in answers only */
+	MSG_SETTABLE = 31,
+};
+
+/* Mailbox flags: special uses (RFC 6154) first. */
+enum {
+	MBOX_ARCHIVE = 1,
+	MBOX_DRAFTS = 2,
+	MBOX_JUNK = 4,
+	MBOX_SENT = 8,
+	MBOX_TRASH = 16,
+	MBOX_FLAGGED = 32,
+	MBOX_ALL = 64,
+	MBOX_SPECIAL = 127,
+	MBOX_SUBSCRIBED = 128,
+	MBOX_NOSELECT = 256,     /* a name that only has children, or was deleted and has some */
+	MBOX_NONEXISTENT = 512,  /* only subscribed to */
+	MBOX_HAS_CHILDREN = 1024,
+	MBOX_UNSEEN_MARK = 2048, /* \Marked: something arrived since it was last selected */
+};
+
+/* What fetch wants of each row besides its columns. */
+enum {
+	WANT_INDEX = 1,      /* index: the encoded part index (mail/index.h) */
+	WANT_HEADER = 2,     /* body: prefix and header */
+	WANT_BODY = 4,       /* body: prefix and whole letter */
+};
+
+#define HIERARCHY_SEPARATOR '/'
+
+/* Search keys (RFC 3501 6.4.4, RFC 9051): a program in prefix notation. AND and NOT and OR are followed by their operands:
+ * AND by `number` of them, OR by two, NOT by one. */
+enum search_op {
+	SEARCH_AND,
+	SEARCH_OR,
+	SEARCH_NOT,
+	SEARCH_ALL,
+	SEARCH_FLAG,         /* number: one MSG_* bit (MSG_RECENT too) is set */
+	SEARCH_KEYWORD,      /* text: the keyword is set */
+	SEARCH_SEQ,          /* set: sequence numbers, 0 means "*" */
+	SEARCH_UID,          /* set */
+	SEARCH_BEFORE,       /* number: day (days since 1970) of the internal date is < */
+	SEARCH_ON,
+	SEARCH_SINCE,        /* >= */
+	SEARCH_SENT_BEFORE,  /* of the Date: header, in its own zone disregarded (UTC kept in the index) */
+	SEARCH_SENT_ON,
+	SEARCH_SENT_SINCE,
+	SEARCH_LARGER,       /* number: size > */
+	SEARCH_SMALLER,
+	SEARCH_SUBJECT,      /* text: UTF-8 needle in the decoded field of the part index */
+	SEARCH_FROM,
+	SEARCH_TO,
+	SEARCH_CC,
+	SEARCH_BCC,
+	SEARCH_HEADER,       /* field, text */
+	SEARCH_BODY,         /* text */
+	SEARCH_TEXT,
+	SEARCH_OLDER,        /* number: seconds before now (WITHIN) */
+	SEARCH_YOUNGER,
+	SEARCH_MODSEQ,       /* number: modseq >= */
+	SEARCH_OP_COUNT
+};
+
+/* match_term.where */
+enum { MATCH_HEADER, MATCH_BODY, MATCH_TEXT };
+
+/* directory_list.kind */
+enum { DIRECTORY_DOMAINS, DIRECTORY_ACCOUNTS, DIRECTORY_ALIASES };
+
+#endif

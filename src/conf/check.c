@@ -1,0 +1,129 @@
+/* conf/check.c - what settings demand of each other
+ * Purpose     refuse what is well formed and could not work, before any port is opened.
+ */
+#include "conf/check.h"
+
+#include "base/buf.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+static bool takes_logins(const struct conf_listener *l)
+{
+	return l->service != CONF_SMTP;
+}
+
+static void check_tls(struct conf_parser *p, const struct conf *c)
+{
+	if (c->tls.certificate.n && !c->tls.key.n)
+		conf_error(p, conf_line_of(p, conf_setting_find("tls", STR("certificate"))), "tls has a certificate without a key; add: key /path/to/key.pem");
+	if (c->tls.key.n && !c->tls.certificate.n)
+		conf_error(p, conf_line_of(p, conf_setting_find("tls", STR("key"))),
+			"tls has a key without a certificate; add: certificate /path/to/cert.pem");
+}
+
+static void check_listener(struct conf_parser *p, const struct conf *c, const struct conf_listener *l)
+{
+	const char *name = conf_service_name(l->service);
+
+	if (l->tls == CONF_TLS_IMPLICIT && !conf_service_implicit(l->service))
+		conf_error(p, l->line, "%s has no implicit TLS; write starttls or none%s%s", name,
+			l->service == CONF_SMTP ? "" : ", or listen ",
+			l->service == CONF_SMTP ? "" : conf_service_name(l->service + 1));
+	else if (l->tls != CONF_TLS_IMPLICIT && conf_service_implicit(l->service))
+		conf_error(p, l->line, "%s is always under implicit TLS; leave tls out or listen %s", name,
+			conf_service_name(l->service - 1));
+	else if (l->tls != CONF_TLS_NONE && !c->tls.certificate.n)
+		conf_error(p, l->line, "%s with TLS needs a certificate; add: tls { certificate /path; key /path }", name);
+	if (l->tls == CONF_TLS_NONE && takes_logins(l) && !l->auth_without_tls && !conf_service_implicit(l->service))
+		conf_error(p, l->line, "nobody could log in to %s without TLS; add a certificate, or auth_without_tls yes for a test",
+			name);
+	if (l->auth_without_tls && !takes_logins(l))
+		conf_error(p, l->line, "smtp takes no logins; remove auth_without_tls or listen submission");
+}
+
+static bool is_any(const struct conf_address *a)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(a->bytes, zero, sizeof zero) == 0;
+}
+
+static bool same_socket(const struct conf_listener *a, const struct conf_listener *b)
+{
+	return a->port == b->port && a->address.family == b->address.family &&
+	       (is_any(&a->address) || is_any(&b->address) || memcmp(a->address.bytes, b->address.bytes, 16) == 0);
+}
+
+static void check_sockets(struct conf_parser *p, const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_listeners; i++)
+		for (size_t j = 0; j < i; j++) {
+			const struct conf_listener *a = &c->listeners[i], *b = &c->listeners[j];
+
+			if (a->block == b->block || !same_socket(a, b))
+				continue;
+			conf_error(p, a->line, "%s on %s port %u is taken by %s of line %u (%s); give another port or address",
+				conf_service_name(a->service), a->address.text, a->port, conf_service_name(b->service),
+				b->line, b->address.text);
+			break;
+		}
+}
+
+/* Pairs of settings where the first may not exceed the second. A default gives way: only what was written is refused. */
+static const struct order {
+	const char *small, *large;
+} orders[] = {
+	{ "header_size", "message_size" },
+	{ "connections_per_address_strangers", "connections_strangers" },
+	{ "connections_per_address_users", "connections_users" },
+	{ "smtp_errors", "smtp_commands" },
+	{ "mailbox_depth", "mailbox_name" },
+};
+
+static uint64_t number_get(const struct conf_setting *s, const struct conf *c)
+{
+	const char *at = (const char *)c + s->offset;
+
+	return s->type == CONF_TYPE_COUNT ? *(const uint32_t *)(const void *)at : *(const uint64_t *)(const void *)at;
+}
+
+static void number_set(const struct conf_setting *s, struct conf *c, uint64_t v)
+{
+	char *at = (char *)c + s->offset;
+
+	if (s->type == CONF_TYPE_COUNT)
+		*(uint32_t *)(void *)at = (uint32_t)v;
+	else
+		*(uint64_t *)(void *)at = v;
+}
+
+static void check_order(struct conf_parser *p, struct conf *c, const struct order *o)
+{
+	const struct conf_setting *small = conf_setting_find("limits", str_z(o->small));
+	const struct conf_setting *large = conf_setting_find("limits", str_z(o->large));
+	unsigned line_small = conf_line_of(p, small), line_large = conf_line_of(p, large);
+
+	if (number_get(small, c) <= number_get(large, c))
+		return;
+	if (line_small)
+		conf_error(p, line_large > line_small ? line_large : line_small,
+			"%s is larger than %s; lower the one or raise the other", o->small, o->large);
+	else
+		number_set(small, c, number_get(large, c));
+}
+
+void conf_check(struct conf_parser *p, struct conf *c)
+{
+	if (!c->hostname.n)
+		conf_error(p, 0, "hostname is not set; add: hostname mail.example.org");
+	if (!c->n_listeners)
+		conf_error(p, 0, "nothing to listen on; add: listen smtp { port 25 }");
+	check_tls(p, c);
+	for (size_t i = 0; i < c->n_listeners; i++)
+		if (i == 0 || c->listeners[i].block != c->listeners[i - 1].block)
+			check_listener(p, c, &c->listeners[i]);
+	check_sockets(p, c);
+	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
+		check_order(p, c, &orders[i]);
+}

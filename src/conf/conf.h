@@ -1,0 +1,176 @@
+/* conf/conf.h - the configuration: text in, one plain struct out.
+ *
+ * The grammar is statements of words, ended by a newline or ';', and blocks in braces one deep. Values are bare words
+ * or "quoted" with \" and \\. Every setting stands once, in the table of conf/schema.c, with its type, default, bounds
+ * and help; this struct is what the table fills. Nothing here opens a file: the caller reads the text and checks that
+ * certificates exist. Units are in the names: _size bytes, _ms milliseconds, n_ and _max counts.
+ * Every struct str below is followed by a NUL byte, so that .p serves as a C string.
+ */
+#ifndef SALLYPORT_CONF_CONF_H
+#define SALLYPORT_CONF_CONF_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/str.h"
+
+enum conf_service {
+	CONF_SMTP,
+	CONF_SUBMISSION,
+	CONF_SUBMISSIONS,
+	CONF_IMAP,
+	CONF_IMAPS,
+	CONF_POP3,
+	CONF_POP3S,
+	CONF_SERVICE_COUNT
+};
+
+enum conf_tls_mode { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
+enum conf_tls_version { CONF_TLS_1_2, CONF_TLS_1_3 };
+enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
+enum conf_engine { CONF_ENGINE_ROCKS, CONF_ENGINE_MEMORY };
+
+struct conf_address {
+	int family;         /* AF_INET or AF_INET6 */
+	uint8_t bytes[16];  /* network order; the first 4 for AF_INET */
+	char text[46];      /* canonical, as inet_ntop writes it */
+};
+
+/* One socket to listen on: a listen block with several addresses gives one of these for each. */
+struct conf_listener {
+	enum conf_service service;
+	struct conf_address address;
+	bool address_given; /* false: by default; a family the kernel does not have may then be left out */
+	uint16_t port;
+	enum conf_tls_mode tls;
+	bool auth_without_tls;
+	unsigned block; /* number of its listen block, from 0 */
+	unsigned line;  /* where that began, for later messages */
+};
+
+struct conf_log {
+	enum log_level level;
+	enum conf_log_format format;
+	struct str file; /* "stderr" or an absolute path */
+};
+
+struct conf_tls {
+	struct str certificate; /* absolute paths; both empty: no TLS */
+	struct str key;
+	enum conf_tls_version min_version;
+};
+
+struct conf_pools {
+	uint32_t n_strangers, n_users, n_scan; /* processes */
+};
+
+struct conf_store {
+	uint32_t n_shards;
+	enum conf_engine engine;
+	int64_t keep_expunged_ms;
+	uint64_t segment_size;
+	bool sync;
+};
+
+struct conf_limits {
+	uint64_t message_size_max;
+	uint64_t header_size_max;
+	uint32_t recipients_max;      /* per letter */
+	uint32_t received_max;        /* Received fields of a letter: more are a loop */
+	uint32_t mime_parts_max;      /* per letter */
+	uint32_t mime_depth_max;
+	uint32_t local_part_size_max; /* octets, RFC 5321 4.5.3.1.1 */
+	uint32_t domain_size_max;     /* octets, RFC 5321 4.5.3.1.2 */
+
+	uint64_t smtp_line_size_max;      /* a command with its CRLF */
+	uint64_t smtp_auth_line_size_max; /* a line of an AUTH exchange with its CRLF */
+	uint64_t smtp_text_line_size_max; /* a line of DATA with its CRLF; 0: any */
+	uint32_t smtp_errors_max;         /* a session */
+	uint32_t smtp_commands_max;       /* a session */
+	uint32_t smtp_letters_max;        /* a session */
+
+	uint32_t connections_strangers_max; /* all addresses together */
+	uint32_t connections_users_max;
+	uint32_t connections_per_address_strangers_max; /* IPv6: a /64 */
+	uint32_t connections_per_address_users_max;
+	uint32_t connection_rate_max; /* an address a minute; 0: any */
+	uint32_t letter_rate_max;     /* an address a minute; 0: any */
+	uint32_t login_failures_max;  /* an address in 10 minutes; 0: any */
+
+	uint64_t imap_line_size_max; /* a command without its literals */
+	uint64_t imap_literal_command_size_max; /* the literals of a command other than APPEND together */
+	uint32_t imap_set_ranges_max;
+	uint32_t imap_search_keys_max;
+	uint32_t imap_errors_max; /* BAD answers a session */
+
+	uint32_t mailbox_name_size_max; /* UTF-8 bytes of the whole path */
+	uint32_t mailbox_depth_max;
+	uint32_t mailboxes_max; /* an account */
+	uint32_t keywords_max;  /* a mailbox */
+
+	uint64_t pop_line_size_max;
+	uint32_t pop_errors_max;
+
+	uint64_t quota_size;     /* an account without one of its own; 0: none */
+	uint32_t quota_messages; /* likewise */
+};
+
+struct conf_timeouts {
+	int64_t smtp_greeting_ms; /* from the connection to the first command */
+	int64_t smtp_command_ms;
+	int64_t smtp_data_ms;
+	int64_t imap_login_ms;
+	int64_t imap_idle_ms;
+	int64_t pop_ms;
+	int64_t tls_handshake_ms;
+	int64_t call_ms;
+	int64_t stop_ms;
+};
+
+struct conf {
+	struct arena arena; /* owns all below */
+	struct str hostname;
+	struct str data_dir;
+	struct str run_dir;
+	struct str user;
+	uint64_t body_budget_size; /* 0: a quarter of the memory, at most 2G */
+	uint64_t disk_reserve_size;
+	struct conf_log log;
+	struct conf_tls tls;
+	struct conf_pools pools;
+	struct conf_store store;
+	struct conf_limits limits;
+	struct conf_timeouts timeouts;
+	struct conf_listener *listeners; /* in the order of the file */
+	size_t n_listeners;
+};
+
+/* What is wrong with a text: lines "file:line: what; suggestion\n". */
+struct conf_errors {
+	struct buf text; /* the first CONF_ERRORS_MAX of them */
+	unsigned n;      /* all that were found */
+};
+#define CONF_ERRORS_MAX 20
+#define CONF_TEXT_MAX ((size_t)1 << 20) /* a longer text is refused */
+#define CONF_LISTENERS_MAX 64
+
+void conf_errors_init(struct conf_errors *errs);
+void conf_errors_fini(struct conf_errors *errs);
+
+/* Parses and checks. True: *out is the caller's, to be freed with conf_free, and borrows nothing from text. False: *out
+ * is NULL and errs (initialised by the caller) holds what is wrong. file_name is used in the messages only. Pure. */
+bool conf_parse(struct str text, const char *file_name, struct conf **out, struct conf_errors *errs);
+void conf_free(struct conf *c); /* NULL is allowed */
+
+/* Appends the configuration in canonical form, which parses back to the same; without defaults, only what differs. */
+void conf_show(const struct conf *c, struct buf *out, bool with_defaults);
+
+/* Appends the reference of all settings as Markdown, for the documentation. */
+void conf_schema_markdown(struct buf *out);
+
+const char *conf_service_name(enum conf_service s); /* "submission" */
+/* The port a service has by default (RFC 5321, 6409, 8314, 9051, 1939), and whether its TLS begins with the connection. */
+uint16_t conf_service_port(enum conf_service s);
+bool conf_service_implicit(enum conf_service s);
+
+#endif

@@ -1,0 +1,305 @@
+/* conf/schema.c - every setting once: its type, default, bounds and meaning
+ * Purpose     parsing, checking, showing and the reference documentation all read this table.
+ * Invariants  I1 a default obeys its own bounds (tested).
+ *             I2 the type fits the field at the offset (the comment of enum conf_type).
+ */
+#include "conf/schema.h"
+
+#include <string.h>
+
+const struct conf_choice conf_services[] = {
+	{ "smtp", CONF_SMTP },
+	{ "submission", CONF_SUBMISSION },
+	{ "submissions", CONF_SUBMISSIONS },
+	{ "imap", CONF_IMAP },
+	{ "imaps", CONF_IMAPS },
+	{ "pop3", CONF_POP3 },
+	{ "pop3s", CONF_POP3S },
+	{ 0 },
+};
+
+static const struct conf_choice levels[] = {
+	{ "debug", LOG_LEVEL_DEBUG },
+	{ "info", LOG_LEVEL_INFO },
+	{ "warning", LOG_LEVEL_WARNING },
+	{ "error", LOG_LEVEL_ERROR },
+	{ 0 },
+};
+static const struct conf_choice formats[] = { { "text", CONF_LOG_TEXT }, { "json", CONF_LOG_JSON }, { 0 } };
+static const struct conf_choice versions[] = { { "1.2", CONF_TLS_1_2 }, { "1.3", CONF_TLS_1_3 }, { 0 } };
+static const struct conf_choice engines[] = { { "rocks", CONF_ENGINE_ROCKS }, { "memory", CONF_ENGINE_MEMORY }, { 0 } };
+static const struct conf_choice modes[] = {
+	{ "none", CONF_TLS_NONE },
+	{ "starttls", CONF_TLS_STARTTLS },
+	{ "implicit", CONF_TLS_IMPLICIT },
+	{ 0 },
+};
+
+const struct conf_block conf_blocks[] = {
+	{ "log", "What is logged and where." },
+	{ "tls", "The certificate that all services show. Without it there is no TLS." },
+	{ "listen", "`listen SERVICE { }` opens a service; SERVICE is `smtp`, `submission`, `submissions`, `imap`, `imaps`, "
+		    "`pop3` or `pop3s`. The block may be repeated; at least one is needed." },
+	{ "pools", "How many processes of a kind run." },
+	{ "store", "Where and how mail is kept." },
+	{ "limits", "What a single letter, session, address or account may use." },
+	{ "timeouts", "How long is waited." },
+};
+const size_t conf_n_blocks = sizeof conf_blocks / sizeof *conf_blocks;
+
+#define KB ((uint64_t)1 << 10)
+#define MB ((uint64_t)1 << 20)
+#define GB ((uint64_t)1 << 30)
+#define TB ((uint64_t)1 << 40)
+#define SECOND ((uint64_t)1000)
+#define DAY (86400 * SECOND)
+#define MANY 1000000000u
+
+#define AT(field) offsetof(struct conf, field)
+#define IN_LISTEN(field) offsetof(struct conf_listen_block, field)
+#define SIZE(name, field, text, min, max, about) { B, name, CONF_TYPE_SIZE, AT(field), text, min, max, .help = about }
+#define SIZE_OR_0(name, field, text, min, max, about) \
+	{ B, name, CONF_TYPE_SIZE, AT(field), text, min, max, .zero = true, .help = about }
+#define COUNT(name, field, text, min, max, about) { B, name, CONF_TYPE_COUNT, AT(field), text, min, max, .help = about }
+#define COUNT_OR_0(name, field, text, max, about) \
+	{ B, name, CONF_TYPE_COUNT, AT(field), text, 1, max, .zero = true, .help = about }
+#define WAIT(name, field, text, about) \
+	{ B, name, CONF_TYPE_DURATION, AT(timeouts.field), text, 10, 7 * DAY, .help = about }
+
+/* clang-format off */
+const struct conf_setting conf_settings[] = {
+#define B NULL
+	{ B, "hostname", CONF_TYPE_HOSTNAME, AT(hostname), NULL, 1, 255,
+	  .help = "full name of this server, used in greetings, Received and Message-ID; must be set" },
+	{ B, "data_dir", CONF_TYPE_PATH, AT(data_dir), "/var/lib/sallyport", 1, 1000,
+	  .help = "directory of all mail and accounts" },
+	{ B, "run_dir", CONF_TYPE_PATH, AT(run_dir), "/run/sallyport", 1, 90,
+	  .help = "directory of the control socket; short, since a socket's path is" },
+	{ B, "user", CONF_TYPE_WORD, AT(user), "sallyport", 1, 32,
+	  .help = "system user that the processes become when started by root" },
+	SIZE_OR_0("body_budget", body_budget_size, "0", 16 * MB, 64 * GB,
+		"memory for all letters in flight; 0 takes a quarter of the memory, at most 2G; beyond it new letters are asked to come later"),
+	SIZE_OR_0("disk_reserve", disk_reserve_size, "256M", MB, 64 * TB,
+		"free space of data_dir below which new letters are asked to come later (452)"),
+#undef B
+#define B "log"
+	{ B, "level", CONF_TYPE_ENUM, AT(log.level), "info", .choices = levels, .help = "lines below this level are not written" },
+	{ B, "format", CONF_TYPE_ENUM, AT(log.format), "text", .choices = formats, .help = "`text` or one JSON object a line" },
+	{ B, "file", CONF_TYPE_FILE, AT(log.file), "stderr", 1, 1000, .help = "`stderr` or the absolute path of a file" },
+#undef B
+#define B "tls"
+	{ B, "certificate", CONF_TYPE_PATH, AT(tls.certificate), NULL, 1, 1000,
+	  .help = "PEM file with the certificate chain, the server's own first" },
+	{ B, "key", CONF_TYPE_PATH, AT(tls.key), NULL, 1, 1000, .help = "PEM file with the private key" },
+	{ B, "min_version", CONF_TYPE_ENUM, AT(tls.min_version), "1.2", .choices = versions,
+	  .help = "oldest TLS version spoken (RFC 8997 forbids those before 1.2)" },
+#undef B
+#define B "listen"
+	{ B, "address", CONF_TYPE_ADDRESSES, IN_LISTEN(addresses), "0.0.0.0 ::", 1, 16,
+	  .help = "IPv4 and IPv6 addresses to listen on" },
+	{ B, "port", CONF_TYPE_PORT, IN_LISTEN(common.port), NULL, 1, 65535,
+	  .help = "default by service: smtp 25, submission 587, submissions 465, imap 143, imaps 993, pop3 110, pop3s 995" },
+	{ B, "tls", CONF_TYPE_ENUM, IN_LISTEN(tls), NULL, .choices = modes,
+	  .help = "default by service: `implicit` for submissions, imaps and pop3s; otherwise `starttls` when there is a certificate" },
+	{ B, "auth_without_tls", CONF_TYPE_BOOL, IN_LISTEN(common.auth_without_tls), "no",
+	  .help = "accept passwords on a connection that anybody can read; for tests and trusted networks only" },
+#undef B
+#define B "pools"
+	COUNT("strangers", pools.n_strangers, "1", 1, 64, "processes for port 25"),
+	COUNT("users", pools.n_users, "2", 1, 64, "processes for submission, IMAP and POP"),
+	COUNT("scan", pools.n_scan, "2", 1, 64, "processes that parse letters; one for each core is right"),
+#undef B
+#define B "store"
+	COUNT("shards", store.n_shards, "4", 1, 16, "threads that accounts are divided among"),
+	{ B, "engine", CONF_TYPE_ENUM, AT(store.engine), "rocks", .choices = engines,
+	  .help = "`rocks` keeps mail on disk; `memory` forgets it when the server stops, for tests" },
+	{ B, "keep_expunged", CONF_TYPE_DURATION, AT(store.keep_expunged_ms), "7d", SECOND, 3650 * DAY, .zero = true,
+	  .help = "how long bodies of expunged messages are kept for undelete" },
+	SIZE("segment_size", store.segment_size, "256M", MB, 4 * GB, "size at which a file of bodies is closed and a new one begun"),
+	{ B, "sync", CONF_TYPE_BOOL, AT(store.sync), "yes",
+	  .help = "wait for the disk before a letter is acknowledged; `no` loses mail when the power fails, for tests only" },
+#undef B
+#define B "limits"
+	SIZE("message_size", limits.message_size_max, "50M", 64 * KB, GB, "largest letter, announced by SIZE and APPENDLIMIT (RFC 5321 4.5.3.1.7: 64K at least)"),
+	COUNT("recipients", limits.recipients_max, "100", 100, 100000, "recipients of a letter (RFC 5321 4.5.3.1.8: 100 at least)"),
+	COUNT("received", limits.received_max, "60", 20, 1000, "Received fields of a letter, beyond which it is in a loop (RFC 5321 6.3: 100 is large enough)"),
+	SIZE("header_size", limits.header_size_max, "256K", 4 * KB, 16 * MB, "header of a letter"),
+	COUNT("mime_parts", limits.mime_parts_max, "1000", 1, 100000, "MIME parts of a letter; the rest is kept as text"),
+	COUNT("mime_depth", limits.mime_depth_max, "32", 1, 256, "MIME parts within each other; deeper ones are kept as text"),
+	COUNT("local_part", limits.local_part_size_max, "64", 1, 64, "octets before the @ of an address (RFC 5321 4.5.3.1.1)"),
+	COUNT("domain", limits.domain_size_max, "255", 4, 255, "octets of a domain (RFC 5321 4.5.3.1.2)"),
+	SIZE("smtp_line", limits.smtp_line_size_max, "1K", 512, 64 * KB, "octets of an SMTP command (RFC 5321 4.5.3.1.4: 512, more with extensions)"),
+	SIZE("smtp_auth_line", limits.smtp_auth_line_size_max, "12K", 512, 64 * KB, "octets of a line of an AUTH exchange (RFC 4954 4: 12288)"),
+	SIZE_OR_0("smtp_text_line", limits.smtp_text_line_size_max, "0", 1000, GB, "octets of a line within a letter; 0 takes any (RFC 5321 4.5.3.1.6: 1000 at least)"),
+	COUNT("smtp_errors", limits.smtp_errors_max, "10", 1, MANY, "refused commands after which an SMTP session is closed"),
+	COUNT("smtp_commands", limits.smtp_commands_max, "1000", 10, MANY, "commands after which an SMTP session is closed"),
+	COUNT("smtp_letters", limits.smtp_letters_max, "100", 1, MANY, "letters after which an SMTP session is closed"),
+	COUNT("connections_strangers", limits.connections_strangers_max, "1000", 1, 1000000, "connections to port 25 at once"),
+	COUNT("connections_users", limits.connections_users_max, "15000", 1, 1000000, "connections to submission, IMAP and POP at once"),
+	COUNT("connections_per_address_strangers", limits.connections_per_address_strangers_max, "50", 1, 1000000,
+		"connections to port 25 from one address (IPv6: a /64), loopback included"),
+	COUNT("connections_per_address_users", limits.connections_per_address_users_max, "50", 1, 1000000,
+		"connections to submission, IMAP and POP from one address (IPv6: a /64), loopback included"),
+	COUNT_OR_0("connection_rate", limits.connection_rate_max, "0", MANY, "new connections from one address in a minute; 0 takes any"),
+	COUNT_OR_0("letter_rate", limits.letter_rate_max, "0", MANY, "letters from one address in a minute; 0 takes any"),
+	COUNT_OR_0("login_failures", limits.login_failures_max, "20", MANY, "failed logins from one address in 10 minutes, after which it must wait; 0 takes any"),
+	SIZE("imap_line", limits.imap_line_size_max, "64K", 8 * KB, MB, "octets of an IMAP command without its literals (RFC 7162 4: 8192 at least)"),
+	SIZE("imap_literal_command", limits.imap_literal_command_size_max, "64K", KB, 16 * MB, "octets of the literals of a command other than APPEND together"),
+	COUNT("imap_set", limits.imap_set_ranges_max, "8192", 1, 1000000, "ranges in a message set"),
+	COUNT("imap_search_keys", limits.imap_search_keys_max, "256", 1, 65536, "keys of a SEARCH"),
+	COUNT("imap_errors", limits.imap_errors_max, "20", 1, MANY, "bad commands after which an IMAP session is closed"),
+	COUNT("mailbox_name", limits.mailbox_name_size_max, "255", 32, 1000, "octets of the whole name of a mailbox, in UTF-8"),
+	COUNT("mailbox_depth", limits.mailbox_depth_max, "32", 1, 100, "levels in the name of a mailbox"),
+	COUNT("mailboxes", limits.mailboxes_max, "10000", 10, 1000000, "mailboxes of an account"),
+	COUNT("keywords", limits.keywords_max, "56", 0, 56, "keywords in use in a mailbox"),
+	SIZE("pop_line", limits.pop_line_size_max, "255", 255, 64 * KB, "octets of a POP3 command (RFC 2449 4)"),
+	COUNT("pop_errors", limits.pop_errors_max, "10", 1, MANY, "refused commands after which a POP3 session is closed"),
+	SIZE_OR_0("quota_bytes", limits.quota_size, "0", MB, 1024 * TB, "storage of an account that has no quota of its own; 0 sets none"),
+	COUNT_OR_0("quota_messages", limits.quota_messages, "0", MANY, "messages of an account that has no quota of its own; 0 sets none"),
+#undef B
+#define B "timeouts"
+	WAIT("smtp_greeting", smtp_greeting_ms, "30s", "from the connection to the first SMTP command"),
+	WAIT("smtp_command", smtp_command_ms, "5m", "for the next SMTP command (RFC 5321 4.5.3.2.7: 5m)"),
+	WAIT("smtp_data", smtp_data_ms, "5m", "for the next part of a letter (RFC 5321 4.5.3.2.7: 5m)"),
+	WAIT("imap_login", imap_login_ms, "1m", "for an IMAP or POP3 session to log in"),
+	WAIT("imap_idle", imap_idle_ms, "30m", "without a command in an IMAP session that is logged in (RFC 9051 5.4: 30m)"),
+	WAIT("pop", pop_ms, "10m", "without a command in a POP3 session that is logged in (RFC 1939 3: 10m)"),
+	WAIT("tls_handshake", tls_handshake_ms, "30s", "for a TLS handshake to end"),
+	WAIT("call", call_ms, "10s", "for an answer from another process of this server"),
+	WAIT("stop", stop_ms, "10s", "for sessions to end when the server stops"),
+#undef B
+};
+/* clang-format on */
+const size_t conf_n_settings = sizeof conf_settings / sizeof *conf_settings;
+
+static const struct {
+	uint16_t port;
+	bool implicit;
+} service_defaults[CONF_SERVICE_COUNT] = {
+	[CONF_SMTP] = { 25, false },
+	[CONF_SUBMISSION] = { 587, false },
+	[CONF_SUBMISSIONS] = { 465, true },
+	[CONF_IMAP] = { 143, false },
+	[CONF_IMAPS] = { 993, true },
+	[CONF_POP3] = { 110, false },
+	[CONF_POP3S] = { 995, true },
+};
+
+const char *conf_service_name(enum conf_service s)
+{
+	return conf_services[s].name;
+}
+
+uint16_t conf_service_port(enum conf_service s)
+{
+	return service_defaults[s].port;
+}
+
+bool conf_service_implicit(enum conf_service s)
+{
+	return service_defaults[s].implicit;
+}
+
+bool conf_setting_in(const struct conf_setting *s, const char *block)
+{
+	return s->block && block ? strcmp(s->block, block) == 0 : s->block == block;
+}
+
+const struct conf_setting *conf_setting_find(const char *block, struct str name)
+{
+	for (size_t i = 0; i < conf_n_settings; i++)
+		if (conf_setting_in(&conf_settings[i], block) && str_eq(str_z(conf_settings[i].name), name))
+			return &conf_settings[i];
+	return NULL;
+}
+
+const struct conf_block *conf_block_find(struct str name)
+{
+	for (size_t i = 0; i < conf_n_blocks; i++)
+		if (str_eq(str_z(conf_blocks[i].name), name))
+			return &conf_blocks[i];
+	return NULL;
+}
+
+#define NAME_MAX_BYTES 40 /* no name of ours is longer */
+
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+	a = a < b ? a : b;
+	return a < c ? a : c;
+}
+
+/* Edit distance where '-' and '_' and both cases are the same letter; names longer than ours are far away. */
+static size_t distance(struct str a, struct str b)
+{
+	size_t row[NAME_MAX_BYTES + 1];
+
+	if (a.n > NAME_MAX_BYTES || b.n > NAME_MAX_BYTES)
+		return NAME_MAX_BYTES;
+	for (size_t j = 0; j <= b.n; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.n; i++) {
+		char x = a.p[i - 1] == '-' ? '_' : ascii_lower(a.p[i - 1]);
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= b.n; j++) {
+			size_t above = row[j];
+
+			row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + (x != ascii_lower(b.p[j - 1])));
+			diagonal = above;
+		}
+	}
+	return row[b.n];
+}
+
+struct nearest {
+	struct str wanted;
+	const char *name;
+	size_t distance;
+};
+
+static struct nearest nearest_to(struct str s)
+{
+	return (struct nearest){ .wanted = s, .distance = s.n < 4 ? 2 : s.n / 3 + 2 }; /* farther is not a slip of the hand */
+}
+
+static void nearest_try(struct nearest *near, const char *name)
+{
+	size_t d = distance(near->wanted, str_z(name));
+
+	if (d < near->distance && d < near->wanted.n) {
+		near->distance = d;
+		near->name = name;
+	}
+}
+
+const char *conf_setting_near(const char *block, struct str s)
+{
+	struct nearest near = nearest_to(s);
+
+	for (size_t i = 0; i < conf_n_settings; i++)
+		if (conf_setting_in(&conf_settings[i], block))
+			nearest_try(&near, conf_settings[i].name);
+	for (size_t i = 0; !block && i < conf_n_blocks; i++)
+		nearest_try(&near, conf_blocks[i].name);
+	return near.name;
+}
+
+const char *conf_block_near(struct str s)
+{
+	struct nearest near = nearest_to(s);
+
+	for (size_t i = 0; i < conf_n_blocks; i++)
+		nearest_try(&near, conf_blocks[i].name);
+	return near.name;
+}
+
+const char *conf_choice_near(const struct conf_choice *choices, struct str s)
+{
+	struct nearest near = nearest_to(s);
+
+	for (; choices->name; choices++)
+		nearest_try(&near, choices->name);
+	return near.name;
+}

@@ -72,6 +72,7 @@ void peer_cast(struct peer *p, int type, const void *msg); /* kept and sent late
 struct peer *call_peer(const struct ipc_call *c);
 struct arena *call_arena(struct ipc_call *c); /* ends with the handler */
 void call_reply(struct ipc_call *c, enum outcome o, const void *reply); /* once; a handler that returns without: FAILED */
+void call_reply_as(struct ipc_call *c, int type, enum outcome o, const void *reply); /* the same; dies if c is of another type */
 /* A descriptor that a message brought (fields fd, body) is closed after the handler unless taken: */
 int call_take_fd(struct ipc_call *c);
 

@@ -1,0 +1,180 @@
+/* smtp/grammar.c - the grammar of command lines. See the header.
+ * Trust       the line is hostile; it is at most as long as the settings allow.
+ */
+#include "smtp/grammar.h"
+
+void smtp_line_cut(struct str line, struct str *verb, struct str *args)
+{
+	ssize_t blank = str_find(line, ' ');
+
+	*verb = blank < 0 ? line : str_sub(line, 0, (size_t)blank);
+	*args = blank < 0 ? (struct str){ 0 } : str_trim(str_from(line, (size_t)blank));
+}
+
+bool smtp_line_has_control(struct str line)
+{
+	for (size_t i = 0; i < line.n; i++)
+		if (((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+static bool is_host_char(char c)
+{
+	return ascii_is_alnum(c) || c == '-' || c == '_' || c == '.';
+}
+
+static bool is_lenient_domain(struct str s)
+{
+	struct str label;
+
+	if (s.n && s.p[s.n - 1] == '.')
+		s.n--;
+	if (s.n == 0 || s.n > 255)
+		return false;
+	while (str_split(&s, '.', &label)) {
+		if (label.n == 0 || label.n > 63)
+			return false;
+		for (size_t i = 0; i < label.n; i++)
+			if (!is_host_char(label.p[i]))
+				return false;
+	}
+	return true;
+}
+
+static bool is_word(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] >= 0x7f)
+			return false;
+	return s.n && s.n <= 255;
+}
+
+enum smtp_reply smtp_helo_check(struct str name, bool strict)
+{
+	bool fine = strict ? is_lenient_domain(name) || mail_literal_ok(name) : is_word(name);
+
+	return name.n == 0 ? SMTP_NEEDS_ARG : fine ? SMTP_FINE : SMTP_BAD_NAME;
+}
+
+/* ---- parameters: keyword ["=" value] (RFC 5321 4.1.2, esmtp-param) */
+
+struct param {
+	struct str keyword, value;
+};
+
+static bool is_keyword_char(unsigned char c)
+{
+	return ascii_is_alnum((char)c) || c == '-';
+}
+
+static bool is_value_char(unsigned char c)
+{
+	return c > ' ' && c < 0x7f && c != '=';
+}
+
+static bool is_blank(unsigned char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* False at the end of the line, or when the cursor went bad. */
+static bool param_next(struct cur *c, struct param *p)
+{
+	if (cur_span(c, is_blank).n == 0 && !cur_end(c))
+		cur_fail(c);
+	if (cur_end(c))
+		return false;
+	*p = (struct param){ .keyword = cur_need_span(c, is_keyword_char) };
+	if (cur_try(c, '='))
+		p->value = cur_need_span(c, is_value_char);
+	return cur_ok(c);
+}
+
+typedef enum smtp_reply param_fn(struct str value, struct smtp_mail *m);
+
+static enum smtp_reply param_size(struct str value, struct smtp_mail *m)
+{
+	return value.n <= 20 && str_to_u64(value, &m->size) ? SMTP_FINE : SMTP_BAD_PARAM;
+}
+
+static enum smtp_reply param_body(struct str value, struct smtp_mail *m)
+{
+	m->eight_bit = str_ieq(value, STR("8BITMIME"));
+	return m->eight_bit || str_ieq(value, STR("7BIT")) ? SMTP_FINE : SMTP_BAD_PARAM;
+}
+
+/* RFC 4954 5: who first sent it is parsed and not believed. */
+static enum smtp_reply param_auth(struct str value, struct smtp_mail *m)
+{
+	(void)m;
+	return value.n ? SMTP_FINE : SMTP_BAD_PARAM;
+}
+
+static const struct {
+	struct str keyword;
+	param_fn *fn;
+} mail_params[] = {
+	{ STR("SIZE"), param_size },
+	{ STR("BODY"), param_body },
+	{ STR("AUTH"), param_auth },
+};
+enum { N_MAIL_PARAMS = sizeof mail_params / sizeof *mail_params };
+
+static enum smtp_reply mail_param(const struct param *p, unsigned *seen, struct smtp_mail *m)
+{
+	for (unsigned i = 0; i < N_MAIL_PARAMS; i++) {
+		if (!str_ieq(p->keyword, mail_params[i].keyword))
+			continue;
+		if (*seen & 1u << i)
+			return SMTP_BAD_PARAM;
+		*seen |= 1u << i;
+		return mail_params[i].fn(p->value, m);
+	}
+	return SMTP_PARAM_UNKNOWN;
+}
+
+/* "FROM:" or "TO:" and a path. Blanks after the colon are not in the grammar, but in the wild. */
+static bool path_take(struct cur *c, struct str lead, unsigned flags, const struct mail_path_limits *limits,
+	struct arena *a, struct mail_path *out)
+{
+	cur_need_ilit(c, lead);
+	cur_span(c, is_blank);
+	return cur_ok(c) && mail_path_parse(c, flags, limits, a, out) == OK;
+}
+
+enum smtp_reply smtp_mail_parse(struct str args, const struct mail_path_limits *limits, struct arena *a,
+	struct smtp_mail *out)
+{
+	struct cur c = cur_of(args);
+	struct param p;
+	unsigned seen = 0;
+
+	*out = (struct smtp_mail){ 0 };
+	if (!str_istarts(args, STR("FROM:")))
+		return SMTP_SYNTAX;
+	if (!path_take(&c, STR("FROM:"), MAIL_PATH_NULL, limits, a, &out->from))
+		return SMTP_BAD_SENDER;
+	while (param_next(&c, &p)) {
+		enum smtp_reply r = mail_param(&p, &seen, out);
+
+		if (r)
+			return r;
+	}
+	return cur_ok(&c) ? SMTP_FINE : SMTP_SYNTAX;
+}
+
+enum smtp_reply smtp_rcpt_parse(struct str args, const struct mail_path_limits *limits, struct arena *a,
+	struct mail_path *out)
+{
+	struct cur c = cur_of(args);
+	struct param p;
+
+	if (!str_istarts(args, STR("TO:")))
+		return SMTP_SYNTAX;
+	if (!path_take(&c, STR("TO:"), MAIL_PATH_POSTMASTER, limits, a, out))
+		return SMTP_BAD_RCPT;
+	if (param_next(&c, &p))
+		return SMTP_PARAM_UNKNOWN;
+	return cur_ok(&c) ? SMTP_FINE : SMTP_SYNTAX;
+}

@@ -1,0 +1,28 @@
+/* smtp/grammar.h - the grammar of command lines (RFC 5321 4.1.1, 4.1.2). Pure: bytes in, struct or a refusal out. */
+#ifndef SALLYPORT_SMTP_GRAMMAR_H
+#define SALLYPORT_SMTP_GRAMMAR_H
+
+#include "mail/path.h"
+#include "smtp/reply.h"
+
+/* A line as verb and arguments; blanks around the arguments are dropped. Never fails: the verb may be empty. */
+void smtp_line_cut(struct str line, struct str *verb, struct str *args);
+/* The line holds a byte below 0x20 other than TAB, or 0x7f. */
+bool smtp_line_has_control(struct str line);
+
+/* The name after HELO or EHLO. strict: a domain or an address literal, underscores and a final dot forgiven; otherwise any
+ * printable word (clients of our users say their machines' names). SMTP_FINE, or why not. */
+enum smtp_reply smtp_helo_check(struct str name, bool strict) MUST_USE;
+
+struct smtp_mail {
+	struct mail_path from;
+	uint64_t size;   /* SIZE=, RFC 1870; 0: not said */
+	bool eight_bit;  /* BODY=8BITMIME, RFC 6152 */
+};
+/* The arguments of MAIL and RCPT (RFC 5321 4.1.1.2, 4.1.1.3). SMTP_FINE, or why not; views are of args or in the arena. */
+enum smtp_reply smtp_mail_parse(struct str args, const struct mail_path_limits *limits, struct arena *a,
+	struct smtp_mail *out) MUST_USE;
+enum smtp_reply smtp_rcpt_parse(struct str args, const struct mail_path_limits *limits, struct arena *a,
+	struct mail_path *out) MUST_USE;
+
+#endif

@@ -1,0 +1,370 @@
+/* smtp/session.c - SMTP and submission, the server's side (RFC 5321, 6409, 8314, 3207)
+ * Purpose     greet, take commands one by one, ask whether each may come now, run it.
+ * Trust       runs in edge; input is hostile.
+ * Owns        struct smtp and its two arenas.
+ * Suspends    waiting for commands, in calls to post, flushing.
+ * Invariants  I1 no byte received before a TLS handshake is read as a command after it (RFC 3207 4.2).
+ *             I2 a letter's transaction ends with HELO, RSET, STARTTLS, and with DATA whatever its reply.
+ *             I3 every command gets exactly one reply, in order; replies of a pipelined group leave together.
+ */
+#include "smtp/session.h"
+
+#include <string.h>
+
+#define LAST_WORDS_MS 10000 /* to say 421 after the time for a command is over */
+
+SUSPENDS void smtp_say_text(struct smtp *s, enum smtp_reply r, struct str text)
+{
+	const struct smtp_reply_text *t = smtp_reply_text(r);
+	bool names_rcpt = r == SMTP_NO_SUCH_RCPT || r == SMTP_NO_RELAY_YET;
+
+	/* A user's letter to many old addresses is no attack; a stranger's may be one. */
+	if (t->code >= 500 && !(names_rcpt && s->d->account.handle))
+		s->n_errors++;
+	if (t->code == 421)
+		s->closing = true;
+	if (t->status)
+		stream_printf(&s->d->stream, "%u %s %.*s\r\n", t->code, t->status, STR_ARG(text));
+	else
+		stream_printf(&s->d->stream, "%u %.*s\r\n", t->code, STR_ARG(text));
+}
+
+SUSPENDS void smtp_say(struct smtp *s, enum smtp_reply r)
+{
+	smtp_say_text(s, r, str_z(smtp_reply_text(r)->text));
+}
+
+void smtp_end_letter(struct smtp *s)
+{
+	arena_reset(&s->letter);
+	s->from_null = s->eight_bit = false;
+	s->from = (struct ipc_addr){ 0 };
+	s->size = 0;
+	s->rcpts = NULL;
+	s->n_rcpts = 0;
+	if (s->state != SMTP_NEW)
+		s->state = SMTP_READY;
+}
+
+struct mail_path_limits smtp_path_limits(const struct smtp *s)
+{
+	struct mail_path_limits l = mail_path_limits_default;
+
+	l.local_max = s->d->conf->limits.local_part_size_max;
+	l.domain_max = s->d->conf->limits.domain_size_max;
+	return l;
+}
+
+/* ---- the simple verbs */
+
+static SUSPENDS void say_hello(struct smtp *s, bool esmtp, struct str name)
+{
+	struct door *d = s->d;
+	enum smtp_reply r = smtp_helo_check(name, !smtp_is_submission(s));
+
+	if (r) {
+		smtp_say(s, r);
+		return;
+	}
+	memcpy(s->helo, name.p, name.n);
+	s->n_helo = name.n;
+	s->esmtp = esmtp;
+	s->state = SMTP_READY;
+	smtp_end_letter(s);
+	stream_printf(&d->stream, "250%c%.*s\r\n", esmtp ? '-' : ' ', STR_ARG(d->conf->hostname));
+	if (!esmtp)
+		return;
+	stream_write(&d->stream, STR("250-PIPELINING\r\n"));
+	stream_printf(&d->stream, "250-SIZE %llu\r\n", (unsigned long long)d->conf->limits.message_size_max);
+	if (door_can_tls(d))
+		stream_write(&d->stream, STR("250-STARTTLS\r\n"));
+	if (smtp_is_submission(s) && door_may_login(d) && !d->account.handle)
+		stream_write(&d->stream, STR("250-AUTH PLAIN LOGIN\r\n"));
+	stream_write(&d->stream, STR("250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"));
+}
+
+static SUSPENDS void run_ehlo(struct smtp *s, struct str args)
+{
+	say_hello(s, true, args);
+}
+
+static SUSPENDS void run_helo(struct smtp *s, struct str args)
+{
+	say_hello(s, false, args);
+}
+
+static SUSPENDS void run_rset(struct smtp *s, struct str args)
+{
+	(void)args;
+	smtp_end_letter(s);
+	smtp_say(s, SMTP_OK);
+}
+
+static SUSPENDS void run_noop(struct smtp *s, struct str args)
+{
+	(void)args;
+	smtp_say(s, SMTP_OK);
+}
+
+static SUSPENDS void run_quit(struct smtp *s, struct str args)
+{
+	(void)args;
+	smtp_say(s, SMTP_BYE);
+	s->closing = true;
+}
+
+static SUSPENDS void run_vrfy(struct smtp *s, struct str args)
+{
+	(void)args;
+	smtp_say(s, SMTP_CANNOT_VERIFY);
+}
+
+static SUSPENDS void run_help(struct smtp *s, struct str args)
+{
+	(void)args;
+	smtp_say(s, SMTP_HELP_TEXT);
+}
+
+static SUSPENDS void run_not_here(struct smtp *s, struct str args)
+{
+	(void)args;
+	smtp_say(s, SMTP_NOT_HERE);
+}
+
+/* A browser made to speak to us by a page it shows: the body of its request would be our commands. */
+static SUSPENDS void run_http(struct smtp *s, struct str args)
+{
+	(void)args;
+	smtp_say(s, SMTP_IS_HTTP);
+}
+
+static enum smtp_reply check_starttls(struct smtp *s)
+{
+	if (s->d->secured)
+		return SMTP_TLS_ALREADY;
+	return door_can_tls(s->d) ? SMTP_FINE : SMTP_NO_TLS;
+}
+
+static SUSPENDS void run_starttls(struct smtp *s, struct str args)
+{
+	(void)args;
+	if (stream_has_input(&s->d->stream)) { /* I1: somebody put commands in front of the handshake */
+		smtp_say(s, SMTP_TLS_PIPELINED);
+		s->closing = true;
+		return;
+	}
+	smtp_say(s, SMTP_START_TLS);
+	stream_flush(&s->d->stream);
+	stream_drop_input(&s->d->stream);
+	if (!door_start_tls(s->d)) {
+		s->closing = true;
+		return;
+	}
+	s->state = SMTP_NEW; /* RFC 3207 4.2: what was said before is forgotten */
+	s->esmtp = false;
+	s->n_helo = 0;
+	smtp_end_letter(s);
+}
+
+/* ---- the table of verbs */
+
+enum args { ARGS_NONE, ARGS_NEEDED, ARGS_ANY };
+
+struct verb {
+	struct str name;
+	unsigned states; /* in which it may come */
+	enum args args;
+	enum smtp_reply (*check)(struct smtp *s);
+	void (*run)(struct smtp *s, struct str args);
+};
+
+static const struct verb verbs[] = {
+	{ STR("RCPT"), SMTP_MAIL | SMTP_RCPTS, ARGS_NEEDED, NULL, smtp_rcpt_run },
+	{ STR("MAIL"), SMTP_READY, ARGS_NEEDED, smtp_mail_check, smtp_mail_run },
+	{ STR("DATA"), SMTP_MAIL | SMTP_RCPTS, ARGS_NONE, smtp_data_check, smtp_data_run },
+	{ STR("EHLO"), SMTP_ANY, ARGS_NEEDED, NULL, run_ehlo },
+	{ STR("HELO"), SMTP_ANY, ARGS_NEEDED, NULL, run_helo },
+	{ STR("RSET"), SMTP_ANY, ARGS_NONE, NULL, run_rset },
+	{ STR("NOOP"), SMTP_ANY, ARGS_ANY, NULL, run_noop },
+	{ STR("QUIT"), SMTP_ANY, ARGS_NONE, NULL, run_quit },
+	{ STR("STARTTLS"), SMTP_READY, ARGS_NONE, check_starttls, run_starttls },
+	{ STR("AUTH"), SMTP_READY, ARGS_NEEDED, smtp_auth_check, smtp_auth_run },
+	{ STR("VRFY"), SMTP_ANY, ARGS_NEEDED, NULL, run_vrfy },
+	{ STR("EXPN"), SMTP_ANY, ARGS_NEEDED, NULL, run_not_here },
+	{ STR("HELP"), SMTP_ANY, ARGS_ANY, NULL, run_help },
+	{ STR("GET"), SMTP_ANY, ARGS_ANY, NULL, run_http },
+	{ STR("PUT"), SMTP_ANY, ARGS_ANY, NULL, run_http },
+	{ STR("POST"), SMTP_ANY, ARGS_ANY, NULL, run_http },
+	{ STR("OPTIONS"), SMTP_ANY, ARGS_ANY, NULL, run_http },
+	{ STR("CONNECT"), SMTP_ANY, ARGS_ANY, NULL, run_http },
+};
+
+static const struct verb *verb_find(struct str name)
+{
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		if (str_ieq(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+static enum smtp_reply wrong_state(enum smtp_state now)
+{
+	return now == SMTP_NEW ? SMTP_SAY_HELO : now == SMTP_READY ? SMTP_SAY_MAIL : SMTP_IN_LETTER;
+}
+
+static enum smtp_reply may_run(struct smtp *s, const struct verb *v, struct str args)
+{
+	if (!v)
+		return SMTP_UNKNOWN;
+	if (v->args == ARGS_NONE && args.n)
+		return SMTP_NO_ARGS;
+	if (v->args == ARGS_NEEDED && args.n == 0)
+		return SMTP_NEEDS_ARG;
+	if (!(v->states & s->state))
+		return wrong_state(s->state);
+	return v->check ? v->check(s) : SMTP_FINE;
+}
+
+/* ---- the loop */
+
+static SUSPENDS void run_line(struct smtp *s, struct str line)
+{
+	struct str name, args;
+	const struct verb *v;
+	enum smtp_reply r;
+
+	smtp_line_cut(line, &name, &args);
+	v = verb_find(name);
+	if (line.n + 2 > s->d->conf->limits.smtp_line_size_max && !(v && v->run == smtp_auth_run))
+		r = SMTP_LINE_LONG;
+	else if (smtp_line_has_control(line))
+		r = SMTP_LINE_CONTROL;
+	else
+		r = may_run(s, v, args);
+	if (r)
+		smtp_say(s, r);
+	else
+		v->run(s, args);
+}
+
+/* Reasons to end a session that stand outside its commands; SMTP_FINE: none. */
+static enum smtp_reply must_end(const struct smtp *s)
+{
+	const struct conf_limits *l = &s->d->conf->limits;
+
+	if (*s->d->stopping)
+		return SMTP_STOPPING;
+	if (s->d->account.revoked)
+		return SMTP_LOGIN_ENDED;
+	if (s->n_errors >= l->smtp_errors_max)
+		return SMTP_MANY_ERRORS;
+	return s->n_commands >= l->smtp_commands_max ? SMTP_MANY_COMMANDS : SMTP_FINE;
+}
+
+/* Waits at a command boundary; SMTP_FINE when there is input or the stream ended. */
+static SUSPENDS enum smtp_reply await_command(struct smtp *s)
+{
+	struct door *d = s->d;
+	const struct conf_timeouts *t = &d->conf->timeouts;
+	int64_t ms = s->spoke ? t->smtp_command_ms : t->smtp_greeting_ms;
+	int64_t until;
+
+	stream_deadline(&d->stream, ms + LAST_WORDS_MS);
+	until = d->stream.sched ? sched_now_ms(d->sched) + ms : NEVER_MS;
+	while (!stream_has_input(&d->stream)) {
+		enum stream_event ev = stream_wait(&d->stream, d->stopping_gate, until);
+
+		if (ev == STREAM_EV_DEADLINE)
+			return SMTP_TIMEOUT;
+		if (ev == STREAM_EV_INPUT)
+			break;
+		if (*d->stopping)
+			return SMTP_STOPPING;
+	}
+	return stream_ok(&d->stream) ? must_end(s) : SMTP_FINE;
+}
+
+static SUSPENDS void one_command(struct smtp *s)
+{
+	const struct conf_limits *l = &s->d->conf->limits;
+	uint64_t max = l->smtp_line_size_max;
+	enum smtp_reply r = await_command(s);
+	struct str line;
+
+	if (r) {
+		smtp_say(s, r);
+		return;
+	}
+	if (max < l->smtp_auth_line_size_max && smtp_is_submission(s))
+		max = l->smtp_auth_line_size_max; /* AUTH may bring its response along */
+	switch (stream_line(&s->d->stream, &line, max)) {
+	case LINE_OK:
+		run_line(s, line);
+		break;
+	case LINE_TOO_LONG:
+		smtp_say(s, SMTP_LINE_LONG);
+		break;
+	case LINE_BARE:
+		smtp_say(s, SMTP_LINE_BARE);
+		break;
+	case LINE_GONE:
+		s->closing = true;
+		return;
+	}
+	s->spoke = true;
+	s->n_commands++;
+	arena_reset(&s->command);
+}
+
+/* Who speaks before the greeting does not read replies: a program that only sends. (A stream in memory has all its input
+ * from the start.) */
+static SUSPENDS bool spoke_early(struct smtp *s)
+{
+	struct stream *st = &s->d->stream;
+
+	return st->sched && stream_wait(st, NULL, sched_now_ms(st->sched)) == STREAM_EV_INPUT && stream_has_input(st);
+}
+
+static SUSPENDS void greet(struct smtp *s)
+{
+	stream_deadline(&s->d->stream, s->d->conf->timeouts.smtp_greeting_ms);
+	if (spoke_early(s)) {
+		smtp_say(s, SMTP_EARLY_TALK);
+		s->closing = true;
+	} else if (*s->d->stopping) {
+		smtp_say(s, SMTP_STOPPING);
+	} else {
+		stream_printf(&s->d->stream, "220 %.*s ESMTP Sallyport\r\n", STR_ARG(s->d->conf->hostname));
+	}
+}
+
+static void log_session(struct smtp *s)
+{
+	static const char *const ends[] = { "goodbye", "closed", "reset", "expired", "stopped" };
+	struct arena *a = &s->command;
+
+	door_log(s->d, LOG_LEVEL_INFO, "smtp-session", (struct log_field[]){
+		LOG_S("helo", str_of(s->helo, s->n_helo)), LOG_S("end", str_z(ends[s->d->stream.end])),
+		LOG_S("commands", arena_fmt(a, "%u", s->n_commands)), LOG_S("errors", arena_fmt(a, "%u", s->n_errors)),
+		LOG_S("letters", arena_fmt(a, "%u", s->n_letters)), LOG_S("accepted", arena_fmt(a, "%u", s->n_accepted)),
+		LOG_S("tls", str_z(s->d->tls_text)), { 0 } });
+}
+
+SUSPENDS void smtp_session(struct door *d)
+{
+	struct smtp *s = arena_new(&d->arena, struct smtp);
+
+	s->d = d;
+	s->state = SMTP_NEW;
+	arena_init(&s->command, "smtp command", 512 * 1024);
+	arena_init(&s->letter, "smtp letter", 512 * 1024);
+	greet(s);
+	while (!s->closing && stream_ok(&d->stream))
+		one_command(s);
+	stream_deadline(&d->stream, LAST_WORDS_MS);
+	stream_flush(&d->stream);
+	log_session(s);
+	door_logout(d);
+	arena_fini(&s->letter);
+	arena_fini(&s->command);
+}

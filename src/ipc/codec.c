@@ -65,9 +65,10 @@ struct body ipc_get_body(struct ipc_in *in)
 	struct body b = { .size = cur_le64(&in->cur), .fd = -1 };
 	uint8_t how = cur_le8(&in->cur);
 
-	if (how == 1)
+	if (how == 1) {
 		b.fd = ipc_get_fd(in);
-	else if (how == 0 && b.size <= BODY_INLINE_MAX)
+		in->body_size = b.size;
+	} else if (how == 0 && b.size <= BODY_INLINE_MAX)
 		b.inl = cur_bytes(&in->cur, b.size);
 	else
 		cur_fail(&in->cur);

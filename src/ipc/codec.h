@@ -19,7 +19,7 @@
 
 #define IPC_HEADER_SIZE 12
 /* Memory that a record's copy and its decoded message take, at most, in times its length; the generated code asserts it. */
-#define IPC_UNFOLD 8
+#define IPC_UNFOLD 8 /* IPC_REPLY_MEMORY / IPC_RECORD_MAX */
 
 /* The hello's id is the schema hash and its type the sender's role. */
 enum ipc_kind { IPC_KIND_HELLO, IPC_KIND_CALL, IPC_KIND_REPLY, IPC_KIND_CAST, IPC_KIND_COUNT };
@@ -46,6 +46,7 @@ struct ipc_in {
 	struct arena *arena; /* for lists */
 	int fd;              /* that came along, or -1; stays the caller's */
 	bool fd_used;
+	uint64_t body_size;  /* found, of a body that came as a descriptor */
 	bool short_of_fds;   /* a descriptor was lost on the way for want of room in our table: its field becomes -1 */
 };
 
@@ -75,8 +76,6 @@ struct ipc_header ipc_get_header(struct cur *c);
 void ipc_encode(struct ipc_out *o, const struct ipc_desc *d, const struct ipc_shape *s, const void *m);
 /* m: zeroed, s->size bytes. False: the bytes are not exactly one such message. */
 bool ipc_decode(struct ipc_in *in, const struct ipc_shape *s, void *m) MUST_USE;
-/* Bytes of the whole record, header and inline body included, whatever they come to. */
-size_t ipc_size(int type, bool reply, const void *m);
 
 /* For the generated code. field: its name, for the last words. */
 _Noreturn void ipc_put_over(const struct ipc_out *o, const char *field, size_t n, size_t max);

@@ -19,6 +19,7 @@
 
 #define IPC_RECORD_MAX 262144
 #define IPC_CALL_MS 10000 /* default deadline of a call */
+#define IPC_REPLY_MEMORY (8 * IPC_RECORD_MAX)
 
 /* Values of FROM and TO in ipc.def, in its order. */
 enum role { ROLE_MASTER, ROLE_KEYS, ROLE_AUTH, ROLE_EDGE_IN, ROLE_EDGE_USER, ROLE_POST, ROLE_SCAN, ROLE_STORE, ROLE_CTL, ROLE_COUNT };
@@ -45,10 +46,14 @@ struct peer_opts {
 	uint16_t index; /* of the other, among those of its role */
 	uint32_t life;  /* of the other: counts its processes since master started, from 1 */
 	int fd;         /* taken over */
+	bool greeted;   /* ipc_sync_hello() was done on it before */
 };
 /* Starts the channel's reader task and exchanges the schema hash. */
 struct peer *peer_open(const struct peer_opts *opts);
-void peer_close(struct peer *p); /* calls in flight end with TRY_LATER; freed when its last task is done */
+/* Calls in flight end with TRY_LATER. When the last handler has returned, service->gone is called; then the peer is freed. The
+ * same happens by itself when the other end goes away, so who keeps the pointer drops it in gone, or holds it by a link. */
+void peer_close(struct peer *p);
+bool peer_is_lost(const struct peer *p); /* it is on its way there: calls end TRY_LATER, casts vanish */
 enum role peer_role(const struct peer *p);
 uint16_t peer_index(const struct peer *p);
 uint32_t peer_life(const struct peer *p);
@@ -59,26 +64,45 @@ struct link {
 	struct sched *sched;
 	struct peer *peer; /* NULL: none now */
 	struct gate changed; /* opens when peer is replaced or lost */
+	bool closed; /* no channel will come any more */
 };
 void link_init(struct link *l, struct sched *s);
 void link_set(struct link *l, struct peer *p); /* closes the one before */
+void link_close(struct link *l); /* winding down: closes the channel; calls, waiting ones too, end TRY_LATER at once */
 
-/* Used by the generated code. type: enum ipc_type. reply may be NULL when the call has no reply fields. Views in the reply are in the arena. */
+/* Used by the generated code. type: enum ipc_type. reply may be NULL when the call has no reply fields; it is all zero when the
+ * answer brought none (an outcome that is not OK, or no answer). Views in the reply are in the arena, which a reply fills with at
+ * most IPC_REPLY_MEMORY bytes; it may be NULL when the reply has integers only. timeout_ms may be NEVER_MS. */
 SUSPENDS enum outcome link_call(struct link *l, int type, const void *msg, void *reply, struct arena *a, int64_t timeout_ms) MUST_USE;
 SUSPENDS enum outcome peer_call(struct peer *p, int type, const void *msg, void *reply, struct arena *a, int64_t timeout_ms) MUST_USE;
-void peer_cast(struct peer *p, int type, const void *msg); /* kept and sent later when the socket is full; a peer 8 MiB behind is dropped */
+/* Kept and sent later when the socket is full; a peer 8 MiB behind is dropped. p NULL or lost: nothing happens. */
+void peer_cast(struct peer *p, int type, const void *msg);
+/* Bytes of the record that a reply (or else a request) would be; more than IPC_RECORD_MAX must not be sent. See also IPC_NAME_FIXED. */
+size_t ipc_size(int type, bool reply, const void *msg);
 
-/* In handlers. */
+/* In handlers. A handler's task is never cancelled by the peer's end: its answer then goes nowhere. */
 struct peer *call_peer(const struct ipc_call *c);
 struct arena *call_arena(struct ipc_call *c); /* ends with the handler */
 void call_reply(struct ipc_call *c, enum outcome o, const void *reply); /* once; a handler that returns without: FAILED */
 void call_reply_as(struct ipc_call *c, int type, enum outcome o, const void *reply); /* the same; dies if c is of another type */
-/* A descriptor that a message brought (fields fd, body) is closed after the handler unless taken: */
+/* A descriptor that a message brought (fields fd, body) is closed after the handler unless taken; -1: none is left. */
 int call_take_fd(struct ipc_call *c);
 
-/* Blocking, for master before its loop, for keys' one blocking client, for commands. */
+/* Blocking, for master before its loop, for keys' one blocking client, for commands. One at a time on a descriptor, which may be
+ * non-blocking. TRY_LATER: no answer in time, or the channel is lost. FAILED: the other end broke the rules; close it. */
+enum outcome ipc_sync_hello(int fd, enum role self, enum role other, int timeout_ms) MUST_USE; /* first of all */
 enum outcome ipc_sync_call(int fd, int type, const void *msg, void *reply, struct arena *a, int timeout_ms) MUST_USE;
+enum outcome ipc_sync_cast(int fd, int type, const void *msg, int timeout_ms) MUST_USE;
+/* The next cast. msg: in the arena, NULL when it has no fields. A descriptor that it brought is the caller's to close. */
+struct ipc_sync_got {
+	int type;
+	const void *msg;
+	int fd; /* or -1 */
+};
+enum outcome ipc_sync_next(int fd, enum role self, enum role other, struct ipc_sync_got *out, struct arena *a, int timeout_ms) MUST_USE;
+
 /* Both ends of a new channel, non-blocking, close-on-exec, with room for records of IPC_RECORD_MAX. */
 void ipc_channel(int fds[2]);
+void ipc_channel_room(int fd); /* that room, for a SOCK_SEQPACKET socket made otherwise (the command socket) */
 
 #endif

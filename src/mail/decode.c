@@ -30,20 +30,13 @@ static bool add_cut(struct buf *out, struct str s)
 
 static void add_utf8_replacing(struct str s, struct buf *out)
 {
-	size_t from = 0, at = 0;
+	for (;;) {
+		size_t n = mail_utf8_prefix(s);
 
-	while (at < s.n) {
-		size_t n = mail_utf8_size(str_from(s, at));
-
-		if (n) {
-			at += n;
-			continue;
-		}
-		if (!add_cut(out, str_sub(s, from, at - from)) || !add_cut(out, REPLACEMENT))
+		if (!add_cut(out, str_sub(s, 0, n)) || n == s.n || !add_cut(out, REPLACEMENT))
 			return;
-		from = ++at;
+		s = str_from(s, n + 1);
 	}
-	add_cut(out, str_from(s, from));
 }
 
 /* Names that mean something wider or other in mail than ICU makes of them. */

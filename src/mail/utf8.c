@@ -27,15 +27,25 @@ static bool are_ascii(const char *p)
 	return !(w & 0x8080808080808080ULL);
 }
 
-bool mail_utf8_ok(struct str s)
+size_t mail_utf8_prefix(struct str s)
 {
-	for (size_t i = 0, n; i < s.n; i += n) {
+	size_t i = 0, n;
+
+	while (i < s.n) {
 		if (s.n - i >= 8 && are_ascii(s.p + i))
 			n = 8;
+		else if (!(s.p[i] & 0x80))
+			n = 1;
 		else if (!(n = mail_utf8_size(str_from(s, i))))
-			return false;
+			break;
+		i += n;
 	}
-	return true;
+	return i;
+}
+
+bool mail_utf8_ok(struct str s)
+{
+	return mail_utf8_prefix(s) == s.n;
 }
 
 bool mail_ascii_ok(struct str s)

@@ -6,6 +6,8 @@
 
 /* Length of the sequence at the start of s (not empty), or 0 when it is not well formed. */
 size_t mail_utf8_size(struct str s);
+/* Bytes before the first that is not well formed; s.n when all is. */
+size_t mail_utf8_prefix(struct str s);
 bool mail_utf8_ok(struct str s);
 /* No byte above 0x7f. */
 bool mail_ascii_ok(struct str s);

@@ -1,0 +1,55 @@
+/* pipe/letter.h - a letter on its way through post, inside pipe/ only. */
+#ifndef SALLYPORT_PIPE_LETTER_H
+#define SALLYPORT_PIPE_LETTER_H
+
+#include "pipe/post_impl.h"
+
+struct pipe_target {
+	uint64_t account;
+	struct ipc_addr rcpt; /* the recipient as the client named it, by which the letter came to this account */
+};
+
+struct pipe_letter {
+	struct post *post;
+	const struct ipc_letter *m; /* what edge said: judged, not believed */
+	uint16_t edge;              /* who said it */
+	uint32_t edge_life;
+	struct arena *a;            /* ends with the letter */
+	bool submission;            /* handed in by a user of ours who is logged in */
+	int64_t date_s;             /* when it came */
+	struct VEC(struct pipe_target) targets; /* each account once */
+	struct str trace;           /* our Received field */
+	struct body body;           /* as it is kept; at first m->body */
+	bool rewritten;             /* the body is writer's */
+	struct body_writer writer;
+	struct str index;
+};
+
+/* A stage looks at the letter and adds to it. Anything but OK ends the letter's way, and is the answer. */
+typedef enum outcome pipe_stage_fn(struct pipe_letter *l);
+struct pipe_stage {
+	const char *name;
+	SUSPENDS pipe_stage_fn *fn;
+};
+
+/* In their order. */
+pipe_stage_fn pipe_admit;   /* may this edge hand in such a letter, and in this sender's name */
+pipe_stage_fn pipe_resolve; /* recipients become accounts */
+pipe_stage_fn pipe_trace;   /* the Received field (RFC 5321 4.4) */
+pipe_stage_fn pipe_complete; /* submission: no Bcc, a Date and a Message-ID (RFC 6409 8) */
+pipe_stage_fn pipe_scan;    /* the part index */
+pipe_stage_fn pipe_store;   /* durable in the account, or in a queue lane */
+
+/* What goes before the letter in the mailbox of this target: Return-Path, Delivered-To, Received (RFC 5321 4.4). At most
+ * IPC_QUEUED_RCPT_PREFIX_MAX bytes, in the arena. */
+struct str pipe_prefix(const struct pipe_letter *l, const struct pipe_target *t);
+
+/* Whether a letter's header must be changed, and how: pure. */
+struct pipe_edit {
+	bool has_bcc, has_date, has_message_id;
+};
+struct pipe_edit pipe_edit_find(struct str letter);
+/* Calls add for each piece of the changed letter: added before the rest, Bcc and Resent-Bcc fields gone. */
+void pipe_edit_apply(struct str letter, struct str added, void (*add)(void *ctx, struct str piece), void *ctx);
+
+#endif

@@ -1,0 +1,238 @@
+/* pipe/post.c - the post role's service: senders, recipients, letters, appends. See the header.
+ * Trust       edges may lie: a handle is shown to store, which alone knows it; strangers' edges may show none.
+ * Owns        struct post: lanes, counts of what is under way.
+ * Suspends    in calls to store and scan.
+ * Invariants  I1 a strangers' edge that shows a handle is dropped.
+ */
+#include "pipe/post_impl.h"
+
+#include "pipe/scan_service.h"
+
+#include <stdlib.h>
+
+/* The role numbers handles so that their first byte is the shard which made them (role/edge.c relies on it too). */
+struct link *post_store_of_handle(struct post *p, uint64_t handle)
+{
+	return p->lanes[(handle >> 56) % p->n_lanes].store;
+}
+
+struct link *post_store_of_account(struct post *p, uint64_t account)
+{
+	return p->lanes[account % p->n_lanes].store;
+}
+
+struct link *post_store_of_address(struct post *p, const struct ipc_addr *a)
+{
+	(void)a; /* any shard reads the directory */
+	return p->lanes[0].store;
+}
+
+/* I1. */
+static bool may_show(struct post *p, struct ipc_call *c, uint64_t handle)
+{
+	struct peer *peer = call_peer(c);
+
+	if (!handle || peer_role(peer) != ROLE_EDGE_IN)
+		return true;
+	log_error(p->log, "peer-breach", "%s %u shows a handle", role_name(peer_role(peer)), peer_index(peer));
+	peer_close(peer);
+	return false;
+}
+
+/* ---- the envelope */
+
+static void on_sender(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct post *p = ctx;
+	const struct ipc_sender *m = msg;
+	struct ipc_owns ask = { .edge = peer_index(call_peer(c)), .edge_life = peer_life(call_peer(c)),
+		.handle = m->handle, .from = m->from };
+	struct ipc_owns_reply r;
+
+	if (!m->handle || !may_show(p, c, m->handle))
+		ipc_sender_reply_send(c, DENIED);
+	else
+		ipc_sender_reply_send(c, ipc_owns(post_store_of_handle(p, m->handle), &ask, &r, NULL));
+}
+
+static void on_recipient(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct post *p = ctx;
+	const struct ipc_recipient *m = msg;
+	struct ipc_resolve ask = { .rcpt = m->rcpt, .size = m->size };
+	struct ipc_resolve_reply r;
+	enum outcome o = DENIED;
+
+	if (may_show(p, c, m->handle))
+		o = ipc_resolve(post_store_of_address(p, &m->rcpt), &ask, &r, call_arena(c));
+	if (o == OK && r.n_targets == 0)
+		o = NO_SUCH;
+	ipc_recipient_reply_send(c, o);
+}
+
+static void on_letter(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_letter *m = msg;
+
+	if (may_show(ctx, c, m->handle))
+		post_letter(ctx, c, msg);
+	else
+		ipc_letter_reply_send(c, DENIED, &(struct ipc_letter_reply){ 0 });
+}
+
+/* ---- a letter that a client puts into a mailbox itself */
+
+static SUSPENDS enum outcome append(struct post *p, struct ipc_call *c, const struct ipc_append *m,
+	struct ipc_append_to_reply *r)
+{
+	struct ipc_append_to put = {
+		.edge = peer_index(call_peer(c)), .edge_life = peer_life(call_peer(c)), .handle = m->handle,
+		.mailbox = m->mailbox, .flags = m->flags, .keywords = m->keywords, .n_keywords = m->n_keywords,
+		.date_s = m->date_s, .body = m->body,
+	};
+	enum outcome o = post_index(p, &m->body, call_arena(c), &put.index);
+
+	return o == OK ? ipc_append_to(post_store_of_handle(p, m->handle), &put, r, NULL) : o;
+}
+
+static void on_append(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct post *p = ctx;
+	struct ipc_append_to_reply r = { 0 };
+	enum outcome o = TRY_LATER;
+
+	if (p->n_letters < POST_LETTERS_MAX && !p->stopping) {
+		p->n_letters++;
+		o = append(p, c, msg, &r);
+		p->n_letters--;
+	}
+	p->n_appended += o == OK;
+	ipc_append_reply_send(c, o, &(struct ipc_append_reply){ .uidvalidity = r.uidvalidity, .uid = r.uid });
+}
+
+/* ---- scan */
+
+/* The least busy process that is there; else the least busy place for one. */
+static struct scan_slot *scan_pick(struct post *p, const struct scan_slot *not)
+{
+	struct scan_slot *best = NULL;
+
+	for (size_t i = 0; i < p->n_scans; i++) {
+		struct scan_slot *s = &p->scans[i];
+
+		if (s == not && p->n_scans > 1)
+			continue;
+		if (!best || !best->link->peer > !s->link->peer ||
+			(!best->link->peer == !s->link->peer && s->n_busy < best->n_busy))
+			best = s;
+	}
+	return best;
+}
+
+static SUSPENDS enum outcome index_by(struct scan_slot *s, const struct body *body, struct arena *a, struct str *index)
+{
+	struct ipc_index_letter m = { .body = *body };
+	struct ipc_index_letter_reply r;
+	enum outcome o;
+
+	s->n_busy++;
+	o = ipc_index_letter(s->link, &m, &r, a);
+	s->n_busy--;
+	*index = r.index;
+	return o == OK && r.index.n > SCAN_INDEX_MAX ? FAILED : o; /* it would not fit the record to store */
+}
+
+SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct arena *a, struct str *index)
+{
+	struct scan_slot *first = scan_pick(p, NULL);
+	enum outcome o = index_by(first, body, a, index);
+
+	if (o == OK)
+		return OK;
+	log_warning(p->log, "scan-lost", "index of %llu bytes: %s", (unsigned long long)body->size, outcome_name(o));
+	o = index_by(scan_pick(p, first), body, a, index);
+	return o == OK ? OK : TRY_LATER;
+}
+
+/* ---- status */
+
+static void on_status(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct post *p = ctx;
+	struct arena *a = call_arena(c);
+	struct str *lines = arena_array(a, 2 + p->n_lanes + p->n_scans, sizeof *lines);
+	size_t n = 0;
+
+	(void)msg;
+	lines[n++] = arena_fmt(a, "letters\tunder way %u\taccepted %llu\trefused %llu\tappended %llu\tfanned out %llu", p->n_letters,
+		(unsigned long long)p->n_accepted, (unsigned long long)p->n_refused, (unsigned long long)p->n_appended,
+		(unsigned long long)p->n_fanned);
+	for (size_t i = 0; i < p->n_lanes && n < IPC_POST_STATUS_LINES_MAX; i++)
+		lines[n++] = arena_fmt(a, "lane %zu\twaiting %zu\trunning %u\tstore %s", i, p->lanes[i].waiting.n,
+			p->lanes[i].n_running, p->lanes[i].store->peer ? "up" : "down");
+	for (size_t i = 0; i < p->n_scans && n < IPC_POST_STATUS_LINES_MAX; i++)
+		lines[n++] = arena_fmt(a, "scan %zu\tbusy %u\t%s", i, p->scans[i].n_busy, p->scans[i].link->peer ? "up" : "down");
+	ipc_post_status_reply_send(c, OK, &(struct ipc_post_status_reply){ .lines = lines, .n_lines = n });
+}
+
+/* ---- life */
+
+static void post_serve(struct post *p)
+{
+	p->handlers[IPC_SENDER] = on_sender;
+	p->handlers[IPC_RECIPIENT] = on_recipient;
+	p->handlers[IPC_LETTER] = on_letter;
+	p->handlers[IPC_APPEND] = on_append;
+	p->handlers[IPC_POST_STATUS] = on_status;
+	p->service = (struct ipc_service){ .ctx = p, .handlers = p->handlers };
+}
+
+struct post *post_new(const struct post_opts *o)
+{
+	struct post *p = mem_new(struct post);
+
+	die_unless(o->n_stores && o->n_scans, "post without store or scan");
+	p->sched = o->sched;
+	p->log = o->log;
+	p->conf = o->conf;
+	p->budget.max = o->budget_max ? o->budget_max : (uint64_t)256 << 20;
+	p->n_lanes = o->n_stores;
+	p->lanes = mem_array(o->n_stores, sizeof *p->lanes);
+	p->n_scans = o->n_scans;
+	p->scans = mem_array(o->n_scans, sizeof *p->scans);
+	for (size_t i = 0; i < o->n_scans; i++)
+		p->scans[i].link = &o->scans[i];
+	post_serve(p);
+	for (size_t i = 0; i < o->n_stores; i++)
+		lane_open(&p->lanes[i], p, &o->stores[i]);
+	return p;
+}
+
+const struct ipc_service *post_service(struct post *p)
+{
+	return &p->service;
+}
+
+void post_stop(struct post *p)
+{
+	p->stopping = true;
+	for (size_t i = 0; i < p->n_lanes; i++)
+		lane_stop(&p->lanes[i]);
+}
+
+bool post_stopped(const struct post *p)
+{
+	for (size_t i = 0; i < p->n_lanes; i++)
+		if (!lane_stopped(&p->lanes[i]))
+			return false;
+	return p->n_letters == 0;
+}
+
+void post_free(struct post *p)
+{
+	for (size_t i = 0; i < p->n_lanes; i++)
+		lane_close(&p->lanes[i]);
+	free(p->lanes);
+	free(p->scans);
+	free(p);
+}

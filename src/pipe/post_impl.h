@@ -1,0 +1,71 @@
+/* pipe/post_impl.h - the state of post, inside pipe/ only. */
+#ifndef SALLYPORT_PIPE_POST_IMPL_H
+#define SALLYPORT_PIPE_POST_IMPL_H
+
+#include "base/vec.h"
+#include "ipc_gen.h"
+#include "pipe/post.h"
+
+#define POST_LETTERS_MAX 2000 /* letters and appends under way; more are asked to come later */
+
+/* A queued letter that is to be delivered to the accounts it names. */
+struct queued {
+	uint64_t id;
+	int64_t due_ms;     /* on sched_now_ms */
+	int64_t backoff_ms; /* before the next attempt, if this one fails */
+};
+
+/* One store shard's queue. */
+struct lane {
+	struct post *post;
+	struct link *store;
+	struct task *task;
+	struct VEC(struct queued) waiting;
+	unsigned n_running;
+	struct gate wake; /* something was added, or an attempt has ended */
+	bool listed;      /* the lane's rows have been read since the store came (back) */
+	uint32_t life;    /* of the store process they were read from */
+};
+
+struct scan_slot {
+	struct link *link;
+	unsigned n_busy;
+};
+
+struct post {
+	struct sched *sched;
+	struct log *log;
+	const struct conf *conf;
+	struct lane *lanes; /* by shard */
+	size_t n_lanes;
+	struct scan_slot *scans;
+	size_t n_scans;
+	struct body_budget budget;
+	bool stopping;
+	struct ipc_service service;
+	ipc_handler *handlers[IPC_TYPE_COUNT];
+	unsigned n_letters;                     /* under way */
+	uint64_t n_accepted, n_refused, n_appended, n_fanned; /* since the start */
+};
+
+/* The shard that serves an account, and the one that made a handle. */
+struct link *post_store_of_account(struct post *p, uint64_t account);
+struct link *post_store_of_handle(struct post *p, uint64_t handle);
+/* The shard that answers for addresses. */
+struct link *post_store_of_address(struct post *p, const struct ipc_addr *a);
+
+/* The part index of a letter, by the least busy scan process; once more by another when that one dies. The index is in the
+ * arena. TRY_LATER: none could. */
+SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct arena *a, struct str *index) MUST_USE;
+
+/* A letter's way through the stages. */
+void post_letter(void *ctx, struct ipc_call *c, const void *msg);
+
+void lane_open(struct lane *l, struct post *p, struct link *store);
+void lane_stop(struct lane *l);
+bool lane_stopped(const struct lane *l);
+void lane_close(struct lane *l);
+/* A letter was just put there: deliver it soon. */
+void lane_add(struct lane *l, uint64_t id);
+
+#endif

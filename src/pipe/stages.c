@@ -1,0 +1,146 @@
+/* pipe/stages.c - the stages of the way in: admit, resolve, scan, store. See letter.h.
+ * Suspends    in calls to store and scan.
+ * Invariants  I1 an account gets a letter once, however many of its addresses were named.
+ *             I2 one account: delivered under the trace id, which the account remembers; asking again does no harm.
+ *             I3 several: durable in one lane before anybody is told, delivered afterwards.
+ */
+#include "pipe/letter.h"
+
+#include "base/map.h"
+#include "base/rng.h"
+#include "ipc/words.h"
+#include "pipe/scan_service.h"
+
+/* ---- admit: an edge says who is logged in; store knows */
+
+SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
+{
+	struct ipc_owns m = { .edge = l->edge, .edge_life = l->edge_life, .handle = l->m->handle, .from = l->m->from };
+	struct ipc_owns_reply r;
+
+	if (l->m->n_rcpts == 0 || l->m->trace.n == 0)
+		return BAD_SYNTAX;
+	if ((l->m->service == SERVICE_SMTP) == l->submission)
+		return DENIED;
+	if (!l->submission || l->m->from_null)
+		return OK;
+	return ipc_owns(post_store_of_handle(l->post, m.handle), &m, &r, NULL);
+}
+
+/* ---- resolve */
+
+/* Adds the accounts of one recipient that are not there yet (I1). */
+static void add_targets(struct pipe_letter *l, struct map *seen, const struct ipc_addr *rcpt,
+	const struct ipc_resolve_reply *r)
+{
+	for (size_t i = 0; i < r->n_targets; i++) {
+		uint64_t account = r->targets[i].account;
+
+		if (map_get(seen, MAP_KEY(account)))
+			continue;
+		map_put(seen, MAP_KEY(account), l);
+		*vec_push(&l->targets) = (struct pipe_target){ account, *rcpt };
+	}
+}
+
+static SUSPENDS enum outcome resolve_each(struct pipe_letter *l, struct map *seen)
+{
+	for (size_t i = 0; i < l->m->n_rcpts; i++) {
+		struct ipc_resolve m = { .rcpt = l->m->rcpts[i], .size = l->m->body.size };
+		struct ipc_resolve_reply r;
+		enum outcome o = ipc_resolve(post_store_of_address(l->post, &m.rcpt), &m, &r, l->a);
+
+		/* It was fine at RCPT a moment ago. When one of several is not any more, the client shall ask again for
+		 * each; a refusal here would be one of all. */
+		if (o != OK)
+			return l->m->n_rcpts == 1 ? o : TRY_LATER;
+		add_targets(l, seen, &l->m->rcpts[i], &r);
+	}
+	return l->targets.n ? OK : NO_SUCH;
+}
+
+SUSPENDS enum outcome pipe_resolve(struct pipe_letter *l)
+{
+	struct map seen;
+	enum outcome o;
+
+	map_init(&seen, rng_u64());
+	o = resolve_each(l, &seen);
+	map_fini(&seen);
+	return o;
+}
+
+/* ---- scan */
+
+SUSPENDS enum outcome pipe_scan(struct pipe_letter *l)
+{
+	return post_index(l->post, &l->body, l->a, &l->index);
+}
+
+/* ---- store */
+
+static SUSPENDS enum outcome deliver(struct pipe_letter *l)
+{
+	const struct pipe_target *t = &l->targets.v[0];
+	struct ipc_deliver m = {
+		.account = t->account, .delivery = l->m->trace, .mailbox = STR("INBOX"), .date_s = l->date_s,
+		.prefix = pipe_prefix(l, t), .index = l->index, .body = l->body,
+	};
+	struct ipc_deliver_reply r;
+	struct link *store = post_store_of_account(l->post, t->account);
+	enum outcome o = ipc_deliver(store, &m, &r, NULL);
+
+	if (o == TRY_LATER) /* I2: a store that went and came back may have it already */
+		o = ipc_deliver(store, &m, &r, NULL);
+	return o;
+}
+
+/* A record holds the letter (or its descriptor), its index and so many prefixes. */
+#define PREFIXES_MAX ((size_t)IPC_RECORD_MAX - BODY_INLINE_MAX - SCAN_INDEX_MAX - 8192)
+
+/* Fills rcpts from the targets at *at on, as many as one record takes. */
+static size_t fill_rcpts(struct pipe_letter *l, size_t *at, struct ipc_queued_rcpt *rcpts)
+{
+	size_t n = 0, bytes = 0;
+
+	while (*at < l->targets.n && n < IPC_QUEUE_PUT_RCPTS_MAX) {
+		const struct pipe_target *t = &l->targets.v[*at];
+		struct str prefix = pipe_prefix(l, t);
+
+		bytes += prefix.n + IPC_QUEUED_RCPT_FIXED;
+		if (bytes > PREFIXES_MAX)
+			break;
+		rcpts[n++] = (struct ipc_queued_rcpt){ .account = t->account, .prefix = prefix };
+		++*at;
+	}
+	return n;
+}
+
+/* All rows before OK (I3); where a later one fails, those before it are delivered and the client asks again. */
+static SUSPENDS enum outcome queue(struct pipe_letter *l)
+{
+	struct ipc_queued_rcpt *rcpts = arena_array(l->a, IPC_QUEUE_PUT_RCPTS_MAX, sizeof *rcpts);
+	struct lane *lane = &l->post->lanes[str_hash(l->m->trace, 0) % l->post->n_lanes];
+
+	for (size_t at = 0, part = 0; at < l->targets.n; part++) {
+		struct ipc_queue_put m = {
+			.trace = part ? arena_fmt(l->a, "%.*s-%zu", STR_ARG(l->m->trace), part) : l->m->trace,
+			.date_s = l->date_s, .index = l->index, .body = l->body,
+		};
+		struct ipc_queue_put_reply r;
+		enum outcome o;
+
+		m.n_rcpts = fill_rcpts(l, &at, rcpts);
+		m.rcpts = rcpts;
+		o = ipc_queue_put(lane->store, &m, &r, NULL);
+		if (o != OK)
+			return o;
+		lane_add(lane, r.id);
+	}
+	return OK;
+}
+
+SUSPENDS enum outcome pipe_store(struct pipe_letter *l)
+{
+	return l->targets.n == 1 ? deliver(l) : queue(l);
+}

@@ -26,7 +26,6 @@ struct door_account {
 	struct gate news;     /* opens when changed or revoked becomes true */
 	bool changed;         /* store has news for the selected mailbox: sync, and set it false before */
 	bool revoked;         /* the login ended from the other side: say goodbye */
-	struct node in_edge;
 };
 
 struct door {

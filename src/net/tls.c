@@ -1,0 +1,413 @@
+/* net/tls.c - TLS sessions without a private key (RFC 8446, 5246; settings of RFC 9325).
+ * Purpose     an SSL_CTX whose key object signs by asking a signer; streams that read and write through SSL.
+ * Trust       runs in edge; the peer's handshake is hostile and is OpenSSL's to parse.
+ * Owns        contexts are counted; an SSL belongs to its stream.
+ * Suspends    never inside OpenSSL: calls run to their end on the scheduler's stack and say what they want.
+ *
+ * The key object is an EC_KEY or RSA with a method of ours, the one way that OpenSSL 3.0 to 3.5 have to move a private
+ * key out of the process without a provider of one's own; the calls are marked deprecated.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "net/tls.h"
+
+#include "base/die.h"
+
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SIGNATURE_MAX 1024
+
+struct tls_server {
+	SSL_CTX *ctx;
+	EC_KEY_METHOD *ec_method;
+	RSA_METHOD *rsa_method;
+	const struct tls_signer *signer;
+	unsigned n_users;
+};
+
+static void explain(char why[256], const char *what)
+{
+	unsigned long e = ERR_peek_last_error();
+	const char *reason = e ? ERR_reason_error_string(e) : NULL;
+
+	snprintf(why, 256, "%s%s%s", what, reason ? ": " : "", reason ? reason : "");
+	ERR_clear_error();
+}
+
+/* ---- a key object that asks the signer */
+
+static enum outcome ask(const struct tls_signer *signer, int padding, struct str digest, struct buf *signature)
+{
+	buf_init(signature, SIGNATURE_MAX);
+	return signer ? signer->sign(signer->ctx, padding, digest, signature) : FAILED;
+}
+
+static int ec_sign(int type, const unsigned char *digest, int n, unsigned char *sig, unsigned *n_sig, const BIGNUM *kinv,
+	const BIGNUM *r, EC_KEY *key)
+{
+	struct buf out;
+	int ok;
+
+	(void)type;
+	(void)kinv;
+	(void)r;
+	ok = ask(EC_KEY_get_ex_data(key, 0), 0, str_of(digest, (size_t)n), &out) == OK && out.n <= (size_t)ECDSA_size(key);
+	if (ok) {
+		memcpy(sig, out.p, out.n);
+		*n_sig = (unsigned)out.n;
+	}
+	buf_fini(&out);
+	return ok;
+}
+
+static ECDSA_SIG *ec_sign_sig(const unsigned char *digest, int n, const BIGNUM *kinv, const BIGNUM *r, EC_KEY *key)
+{
+	struct buf out;
+	ECDSA_SIG *sig = NULL;
+
+	(void)kinv;
+	(void)r;
+	if (ask(EC_KEY_get_ex_data(key, 0), 0, str_of(digest, (size_t)n), &out) == OK) {
+		const unsigned char *p = (const unsigned char *)out.p;
+
+		sig = d2i_ECDSA_SIG(NULL, &p, (long)out.n);
+	}
+	buf_fini(&out);
+	return sig;
+}
+
+static int rsa_sign(int n, const unsigned char *from, unsigned char *to, RSA *key, int padding)
+{
+	struct buf out;
+	int made = -1;
+
+	if (ask(RSA_get_ex_data(key, 0), padding, str_of(from, (size_t)n), &out) == OK && out.n <= (size_t)RSA_size(key)) {
+		memcpy(to, out.p, out.n);
+		made = (int)out.n;
+	}
+	buf_fini(&out);
+	return made;
+}
+
+static EVP_PKEY *ec_key_object(struct tls_server *t, EVP_PKEY *public)
+{
+	EC_KEY *key = EVP_PKEY_get1_EC_KEY(public);
+	EVP_PKEY *made = EVP_PKEY_new();
+
+	t->ec_method = EC_KEY_METHOD_new(EC_KEY_OpenSSL());
+	EC_KEY_METHOD_set_sign(t->ec_method, ec_sign, NULL, ec_sign_sig);
+	EC_KEY_set_method(key, t->ec_method);
+	EC_KEY_set_ex_data(key, 0, (void *)(uintptr_t)t->signer);
+	EVP_PKEY_assign_EC_KEY(made, key);
+	return made;
+}
+
+static EVP_PKEY *rsa_key_object(struct tls_server *t, EVP_PKEY *public)
+{
+	RSA *key = EVP_PKEY_get1_RSA(public);
+	EVP_PKEY *made = EVP_PKEY_new();
+
+	t->rsa_method = RSA_meth_dup(RSA_get_default_method());
+	RSA_meth_set_priv_enc(t->rsa_method, rsa_sign);
+	RSA_set_method(key, t->rsa_method);
+	RSA_set_ex_data(key, 0, (void *)(uintptr_t)t->signer);
+	EVP_PKEY_assign_RSA(made, key);
+	return made;
+}
+
+/* ---- the context */
+
+static bool use_chain(struct tls_server *t, struct str chain, char why[256])
+{
+	BIO *bio = BIO_new_mem_buf(chain.p, (int)chain.n);
+	X509 *own = PEM_read_bio_X509(bio, NULL, NULL, NULL), *next;
+	EVP_PKEY *key = NULL, *public;
+	bool ok = false;
+
+	if (!own) {
+		explain(why, "no certificate in the PEM file");
+		goto out;
+	}
+	SSL_CTX_use_certificate(t->ctx, own);
+	while ((next = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+		SSL_CTX_add0_chain_cert(t->ctx, next);
+	ERR_clear_error();
+	public = X509_get0_pubkey(own);
+	if (public && EVP_PKEY_get_base_id(public) == EVP_PKEY_EC)
+		key = ec_key_object(t, public);
+	else if (public && EVP_PKEY_get_base_id(public) == EVP_PKEY_RSA)
+		key = rsa_key_object(t, public);
+	if (!key)
+		explain(why, "the certificate's key is neither EC nor RSA");
+	else if (SSL_CTX_use_PrivateKey(t->ctx, key) != 1)
+		explain(why, "the certificate's key cannot be used");
+	else
+		ok = true;
+out:
+	EVP_PKEY_free(key);
+	X509_free(own);
+	BIO_free(bio);
+	return ok;
+}
+
+struct tls_server *tls_server_new(struct str chain, struct str ticket_key, enum conf_tls_version least, const struct tls_signer *signer,
+	char why[256])
+{
+	struct tls_server *t = mem_new(struct tls_server);
+
+	t->n_users = 1;
+	t->signer = signer;
+	t->ctx = SSL_CTX_new(TLS_server_method());
+	if (!t->ctx)
+		die("net/tls: no SSL context");
+	SSL_CTX_set_min_proto_version(t->ctx, least == CONF_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+	SSL_CTX_set_options(t->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+		SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_cipher_list(t->ctx, "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL");
+	SSL_CTX_set_mode(t->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(t->ctx, 1);
+	SSL_CTX_set_read_ahead(t->ctx, 1);
+	SSL_CTX_set_session_id_context(t->ctx, (const unsigned char *)"sallyport", 9);
+	if (ticket_key.n == TLS_TICKET_KEY_SIZE)
+		SSL_CTX_set_tlsext_ticket_keys(t->ctx, (void *)(uintptr_t)ticket_key.p, TLS_TICKET_KEY_SIZE);
+	else
+		SSL_CTX_set_options(t->ctx, SSL_OP_NO_TICKET);
+	if (!use_chain(t, chain, why)) {
+		tls_server_put(t);
+		return NULL;
+	}
+	return t;
+}
+
+struct tls_server *tls_server_get(struct tls_server *t)
+{
+	t->n_users++;
+	return t;
+}
+
+void tls_server_put(struct tls_server *t)
+{
+	if (!t || --t->n_users)
+		return;
+	SSL_CTX_free(t->ctx);
+	EC_KEY_METHOD_free(t->ec_method);
+	RSA_meth_free(t->rsa_method);
+	free(t);
+}
+
+/* ---- the stream */
+
+struct tls_stream {
+	SSL *ssl;
+	struct tls_server *server;
+};
+
+enum tls_step { STEP_ACCEPT, STEP_READ, STEP_WRITE, STEP_CLOSE };
+
+struct tls_job {
+	SSL *ssl;
+	enum tls_step step;
+	void *p;
+	size_t n;
+	int result, error;
+};
+
+static void run_job(void *arg)
+{
+	struct tls_job *j = arg;
+	int n = j->n > INT32_MAX ? INT32_MAX : (int)j->n;
+
+	ERR_clear_error();
+	switch (j->step) {
+	case STEP_ACCEPT:
+		j->result = SSL_accept(j->ssl);
+		break;
+	case STEP_READ:
+		j->result = SSL_read(j->ssl, j->p, n);
+		break;
+	case STEP_WRITE:
+		j->result = SSL_write(j->ssl, j->p, n);
+		break;
+	case STEP_CLOSE:
+		if (SSL_is_init_finished(j->ssl))
+			SSL_shutdown(j->ssl);
+		SSL_free(j->ssl);
+		return;
+	}
+	j->error = j->result > 0 ? SSL_ERROR_NONE : SSL_get_error(j->ssl, j->result);
+}
+
+static ssize_t step(struct stream *s, enum tls_step what, void *p, size_t n)
+{
+	struct tls_stream *x = s->impl;
+	struct tls_job j = { .ssl = x->ssl, .step = what, .p = p, .n = n };
+
+	sched_call(s->sched, run_job, &j);
+	switch (j.error) {
+	case SSL_ERROR_NONE:
+		return j.result;
+	case SSL_ERROR_WANT_READ:
+		return STREAM_WANT_READ;
+	case SSL_ERROR_WANT_WRITE:
+		return STREAM_WANT_WRITE;
+	case SSL_ERROR_ZERO_RETURN:
+		return STREAM_EOF;
+	default:
+		return STREAM_ERROR;
+	}
+}
+
+static ssize_t tls_read(struct stream *s, char *p, size_t n)
+{
+	return step(s, STEP_READ, p, n);
+}
+
+static ssize_t tls_write(struct stream *s, const char *p, size_t n)
+{
+	return step(s, STEP_WRITE, (void *)(uintptr_t)p, n);
+}
+
+static void tls_close(struct stream *s)
+{
+	struct tls_stream *x = s->impl;
+	struct tls_job j = { .ssl = x->ssl, .step = STEP_CLOSE };
+
+	sched_call(s->sched, run_job, &j);
+	tls_server_put(x->server);
+	free(x);
+	s->impl = NULL;
+	watch_close(&s->watch);
+	close(s->fd);
+	s->fd = -1;
+}
+
+static const struct stream_ops tls_ops = { tls_read, tls_write, tls_close };
+
+static SUSPENDS bool handshake(struct stream *s, char why[256])
+{
+	for (;;) {
+		ssize_t r = step(s, STEP_ACCEPT, NULL, 0);
+		struct gate *g;
+		int w;
+
+		if (r > 0)
+			return true;
+		if (r == STREAM_ERROR || r == STREAM_EOF) {
+			explain(why, "handshake failed");
+			stream_fail(s, STREAM_RESET);
+			return false;
+		}
+		g = r == STREAM_WANT_WRITE ? &s->watch.write_gate : &s->watch.read_gate;
+		w = task_wait(s->sched, &g, 1, s->deadline_ms);
+		if (w < 0) {
+			snprintf(why, 256, "%s", w == WAIT_TIMEOUT ? "handshake timed out" : "stopped");
+			stream_fail(s, w == WAIT_TIMEOUT ? STREAM_EXPIRED : STREAM_STOPPED);
+			return false;
+		}
+	}
+}
+
+SUSPENDS bool tls_accept(struct stream *s, struct tls_server *t, char why[256])
+{
+	struct tls_stream *x = mem_new(struct tls_stream);
+
+	why[0] = 0;
+	stream_drop_input(s);
+	x->server = tls_server_get(t);
+	x->ssl = SSL_new(t->ctx);
+	if (!x->ssl)
+		die("net/tls: no SSL");
+	SSL_set_fd(x->ssl, s->fd);
+	s->impl = x;
+	s->ops = &tls_ops;
+	return handshake(s, why);
+}
+
+void tls_describe(const struct stream *s, char *out, size_t size)
+{
+	const struct tls_stream *x = s->impl;
+
+	snprintf(out, size, "%s %s", SSL_get_version(x->ssl), SSL_get_cipher_name(x->ssl));
+}
+
+/* ---- private keys, for role keys */
+
+struct tls_key {
+	EVP_PKEY *pkey;
+};
+
+struct tls_key *tls_key_new(struct str pem, char why[256])
+{
+	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+	struct tls_key *k = mem_new(struct tls_key);
+	int type;
+
+	k->pkey = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)(uintptr_t)"");
+	BIO_free(bio);
+	type = k->pkey ? EVP_PKEY_get_base_id(k->pkey) : 0;
+	if (!k->pkey)
+		explain(why, "no private key in the PEM file");
+	else if (type == EVP_PKEY_RSA && EVP_PKEY_get_bits(k->pkey) < 2048)
+		snprintf(why, 256, "an RSA key of %d bits is too short; make one of 2048 or an EC key", EVP_PKEY_get_bits(k->pkey));
+	else if (type != EVP_PKEY_RSA && type != EVP_PKEY_EC)
+		snprintf(why, 256, "the private key is neither EC nor RSA");
+	else
+		return k;
+	tls_key_free(k);
+	return NULL;
+}
+
+void tls_key_free(struct tls_key *k)
+{
+	if (k)
+		EVP_PKEY_free(k->pkey);
+	free(k);
+}
+
+enum outcome tls_key_sign(struct tls_key *k, int padding, struct str digest, struct buf *signature)
+{
+	char *room = buf_room(signature, (size_t)EVP_PKEY_get_size(k->pkey));
+	unsigned n = 0;
+	int r;
+
+	if (!room)
+		return FAILED;
+	if (EVP_PKEY_get_base_id(k->pkey) == EVP_PKEY_EC) {
+		/* 20 to 64 bytes: the digests of TLS; anything else is no digest. */
+		if (digest.n < 20 || digest.n > 64 ||
+			ECDSA_sign(0, (const unsigned char *)digest.p, (int)digest.n, (unsigned char *)room, &n,
+				(EC_KEY *)(uintptr_t)EVP_PKEY_get0_EC_KEY(k->pkey)) != 1)
+			return FAILED;
+	} else {
+		if (digest.n > (size_t)EVP_PKEY_get_size(k->pkey) || (padding != RSA_PKCS1_PADDING && padding != RSA_NO_PADDING))
+			return FAILED;
+		r = RSA_private_encrypt((int)digest.n, (const unsigned char *)digest.p, (unsigned char *)room,
+			(RSA *)(uintptr_t)EVP_PKEY_get0_RSA(k->pkey), padding);
+		if (r <= 0)
+			return FAILED;
+		n = (unsigned)r;
+	}
+	buf_grew(signature, n);
+	return OK;
+}
+
+bool tls_key_fits(struct tls_key *k, struct str chain)
+{
+	BIO *bio = BIO_new_mem_buf(chain.p, (int)chain.n);
+	X509 *own = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	bool fits = own && X509_check_private_key(own, k->pkey) == 1;
+
+	ERR_clear_error();
+	X509_free(own);
+	BIO_free(bio);
+	return fits;
+}

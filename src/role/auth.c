@@ -1,0 +1,76 @@
+/* role/auth.c - the role that checks passwords: wiring only; the work is auth/login.c. */
+#include "auth/login.h"
+#include "base/die.h"
+#include "role/host.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SHARDS_MAX 16
+
+struct auth_role {
+	struct host *host;
+	struct login *login;
+	struct link stores[SHARDS_MAX];
+};
+
+static void *auth_open(struct host *h)
+{
+	struct auth_role *r = mem_new(struct auth_role);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	r->host = h;
+	for (int i = 0; i < SHARDS_MAX; i++)
+		link_init(&r->stores[i], h->sched);
+	r->login = login_new(&(struct login_opts){ .sched = h->sched, .log = &h->log, .stores = r->stores,
+		.n_stores = h->conf->conf->store.n_shards, .n_threads = h->embedded ? 0 : cores > 4 ? 4 : (unsigned)cores });
+	return r;
+}
+
+static const struct ipc_service *auth_service(void *self, enum role other)
+{
+	struct auth_role *r = self;
+
+	return other == ROLE_EDGE_USER || other == ROLE_CTL ? login_service(r->login) : NULL;
+}
+
+static struct link *auth_link(void *self, enum role other, uint16_t index)
+{
+	struct auth_role *r = self;
+
+	return other == ROLE_STORE && index < SHARDS_MAX ? &r->stores[index] : NULL;
+}
+
+static void auth_go(void *self)
+{
+	struct auth_role *r = self;
+
+	login_start(r->login);
+}
+
+static void auth_stop(void *self, int64_t grace_ms)
+{
+	struct auth_role *r = self;
+
+	(void)grace_ms;
+	login_stop(r->login);
+	host_done(r->host);
+}
+
+static void auth_close(void *self)
+{
+	struct auth_role *r = self;
+
+	login_free(r->login);
+	free(r);
+}
+
+const struct host_ops auth_ops = {
+	.role = ROLE_AUTH,
+	.open = auth_open,
+	.service = auth_service,
+	.link = auth_link,
+	.go = auth_go,
+	.stop = auth_stop,
+	.close = auth_close,
+};

@@ -1,0 +1,662 @@
+/* role/edge.c - the roles that speak to the outside: edge_in (strangers, port 25) and edge_user (users' services).
+ * Purpose     accept, count, start TLS, run the protocol's session in a task of its own; give sessions what net/door.h promises.
+ * Trust       all that comes in is hostile; there are no files here and no secrets but the session tickets' key.
+ * Owns        listening sockets, sessions, the table from handles to logins, this process's share of the body budget.
+ * Suspends    accept tasks and sessions; the signature from keys blocks the process, with a deadline.
+ * Invariants  I1 a handle is in by_handle exactly while its session has it. I2 a session keeps the configuration and the TLS
+ *             context it began with. I3 when store is gone every login at it is revoked.
+ */
+#include "base/die.h"
+#include "base/rng.h"
+#include "ipc_gen.h"
+#include "net/door.h"
+#include "net/limits.h"
+#include "net/tls.h"
+#include "role/host.h"
+#include "role/keys.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#define SESSION_ARENA_MAX ((size_t)1 << 20)
+#define SHARDS_MAX 16
+#define KEYS_TIMEOUT_MS 2000
+#define LOGIN_WINDOW_MS ((int64_t)600 * 1000)
+#define LETTER_WINDOW_MS ((int64_t)60 * 1000)
+#define LOGIN_DELAY_MS 1000 /* after a refused login: a guesser's pace, hardly felt by a person */
+#define FORGET_EVERY_MS ((int64_t)300 * 1000)
+
+struct listening {
+	struct edge *edge;
+	struct node node;
+	struct host_conf *conf; /* what number counts in */
+	uint16_t number;        /* in the configuration's listeners */
+	int fd;
+	struct watch watch;
+	struct task *task; /* NULL: not accepting yet */
+};
+
+struct session {
+	struct door door;
+	struct node node;
+	struct host_conf *conf;
+	struct tls_server *tls;
+	struct task *task;
+};
+
+struct edge {
+	struct host *host;
+	bool is_user;
+	struct link post, auth, stores[SHARDS_MAX];
+	int keys_fd; /* a channel used in the blocking way; -1: none now */
+	bool keys_greeted;
+	struct tls_signer signer;
+	struct tls_server *tls;
+	struct str chain, ticket_key;
+	struct node listening;
+	bool going;
+	struct node sessions;
+	size_t n_sessions;
+	struct map by_handle; /* struct door_account */
+	struct limits limits;
+	struct body_budget budget;
+	struct gate stopping_gate;
+	bool stopping;
+	struct task *forgetter, *stopper;
+	struct ipc_service service; /* what store may say here */
+};
+
+/* ---- TLS */
+
+static enum outcome ask_keys(void *ctx, int padding, struct str digest, struct buf *signature)
+{
+	struct edge *e = ctx;
+	struct ipc_sign m = { .key = STR("default"), .padding = (uint8_t)padding, .digest = digest };
+	struct ipc_sign_reply reply;
+	struct arena a;
+	enum outcome o;
+
+	if (e->host->keys)
+		return keys_sign(e->host->keys->self, m.key, padding, digest, signature);
+	if (e->keys_fd < 0 || digest.n > IPC_SIGN_DIGEST_MAX)
+		return TRY_LATER;
+	if (!e->keys_greeted && ipc_sync_hello(e->keys_fd, e->host->role, ROLE_KEYS, KEYS_TIMEOUT_MS) != OK)
+		return TRY_LATER;
+	e->keys_greeted = true;
+	arena_init(&a, "signature", IPC_RECORD_MAX * 4);
+	o = ipc_sync_call(e->keys_fd, IPC_SIGN, &m, &reply, &a, KEYS_TIMEOUT_MS);
+	if (o == OK)
+		buf_add(signature, reply.signature);
+	arena_fini(&a);
+	return o;
+}
+
+static void renew_tls(struct edge *e)
+{
+	struct tls_server *t;
+	char why[256];
+
+	if (e->chain.n == 0)
+		return;
+	t = tls_server_new(e->chain, e->ticket_key, e->host->conf->conf->tls.min_version, &e->signer, why);
+	if (!t) {
+		log_error(&e->host->log, "certificate-refused", "%s; the one in use stays", why);
+		return;
+	}
+	tls_server_put(e->tls);
+	e->tls = t;
+}
+
+static struct str own(struct str s)
+{
+	return str_of(mem_dup(s.p, s.n), s.n);
+}
+
+static void edge_certificate(void *self, struct str chain)
+{
+	struct edge *e = self;
+
+	free((void *)(uintptr_t)e->chain.p);
+	e->chain = own(chain);
+	renew_tls(e);
+}
+
+static void edge_ticket_key(void *self, struct str key)
+{
+	struct edge *e = self;
+
+	free((void *)(uintptr_t)e->ticket_key.p);
+	e->ticket_key = own(key);
+	renew_tls(e);
+}
+
+/* ---- what a door offers */
+
+static struct session *session_of(struct door *d)
+{
+	return (struct session *)(void *)((char *)d - offsetof(struct session, door));
+}
+
+bool door_can_tls(const struct door *d)
+{
+	return session_of((struct door *)(uintptr_t)d)->tls && !d->secured && d->listener->tls != CONF_TLS_NONE;
+}
+
+bool door_start_tls(struct door *d)
+{
+	struct session *s = session_of(d);
+	char why[256];
+
+	stream_flush(&d->stream);
+	stream_deadline(&d->stream, d->conf->timeouts.tls_handshake_ms);
+	if (!stream_ok(&d->stream) || !tls_accept(&d->stream, s->tls, why)) {
+		door_log(d, LOG_LEVEL_INFO, "tls-failed", (struct log_field[]){ LOG_S("reason", str_z(why)), { 0 } });
+		return false;
+	}
+	stream_deadline(&d->stream, NEVER_MS);
+	d->secured = true;
+	tls_describe(&d->stream, d->tls_text, sizeof d->tls_text);
+	return true;
+}
+
+bool door_may_login(const struct door *d)
+{
+	return d->auth && (d->secured || d->listener->auth_without_tls);
+}
+
+static void adopt_login(struct door *d, const struct ipc_login_reply *r)
+{
+	struct door_account *a = &d->account;
+
+	*a = (struct door_account){ .handle = r->handle, .account = r->account, .address = arena_dup(&d->arena, r->address) };
+	a->store = &d->edge->stores[(r->handle >> 56) % SHARDS_MAX];
+	gate_init(&a->news);
+	map_put(&d->edge->by_handle, MAP_KEY(a->handle), a);
+}
+
+static SUSPENDS enum outcome ask_auth(struct door *d, struct str user, struct str secret)
+{
+	struct ipc_login m = { .service = (uint8_t)d->service, .ip = str_z(d->ip), .user = user, .secret = secret };
+	struct ipc_login_reply r;
+	struct arena a;
+	enum outcome o;
+
+	if (user.n > IPC_LOGIN_USER_MAX || secret.n > IPC_LOGIN_SECRET_MAX || user.n == 0)
+		return DENIED;
+	arena_init(&a, "login", IPC_RECORD_MAX * 4);
+	o = ipc_login(&d->edge->auth, &m, &r, &a);
+	if (o == OK)
+		adopt_login(d, &r);
+	arena_fini(&a);
+	return o;
+}
+
+enum outcome door_login(struct door *d, struct str user, struct str secret)
+{
+	struct edge *e = d->edge;
+	uint32_t max = d->conf->limits.login_failures_max;
+	struct str ip = str_z(d->ip);
+	enum outcome o = OVER_LIMIT;
+
+	if (!limits_over(&e->limits, ip, LIMIT_LOGIN_FAILURES, max, LOGIN_WINDOW_MS, sched_now_ms(d->sched)))
+		o = ask_auth(d, user, secret);
+	if (o == DENIED) {
+		limits_count(&e->limits, ip, LIMIT_LOGIN_FAILURES, max, LOGIN_WINDOW_MS, sched_now_ms(d->sched));
+		task_sleep(d->sched, LOGIN_DELAY_MS);
+	}
+	door_log(d, o == OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, o == OK ? "login" : "login-refused",
+		(struct log_field[]){ LOG_S("user", user), LOG_S("tls", str_z(d->tls_text)), LOG_S("outcome", str_z(outcome_name(o))), { 0 } });
+	return o;
+}
+
+void door_logout(struct door *d)
+{
+	struct door_account *a = &d->account;
+
+	if (!a->handle)
+		return;
+	map_del(&d->edge->by_handle, MAP_KEY(a->handle));
+	if (a->store->peer && !a->revoked)
+		ipc_logout_cast(a->store->peer, &(struct ipc_logout){ .handle = a->handle });
+	*a = (struct door_account){ 0 };
+	gate_init(&a->news);
+}
+
+bool door_may_send_letter(struct door *d)
+{
+	return limits_count(&d->edge->limits, str_z(d->ip), LIMIT_LETTERS, d->conf->limits.letter_rate_max, LETTER_WINDOW_MS,
+		sched_now_ms(d->sched));
+}
+
+static void random_name(char *out, size_t n)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	unsigned char r[16];
+
+	rng_bytes(r, n);
+	for (size_t i = 0; i < n; i++)
+		out[i] = letters[r[i] % 36];
+	out[n] = 0;
+}
+
+void door_trace(struct door *d, char out[16])
+{
+	(void)d;
+	random_name(out, 12);
+}
+
+void door_log(struct door *d, enum log_level level, const char *event, const struct log_field *fields)
+{
+	struct log_field all[20];
+	size_t n = 0;
+
+	if (level < d->log->least)
+		return;
+	all[n++] = LOG_S("session", str_z(d->session_id));
+	all[n++] = LOG_S("service", str_z(conf_service_name((enum conf_service)d->service)));
+	all[n++] = LOG_S("ip", str_z(d->ip));
+	if (d->account.handle)
+		all[n++] = LOG_S("login", d->account.address);
+	for (; fields && fields->key && n < 19; fields++)
+		all[n++] = *fields;
+	all[n] = (struct log_field){ 0 };
+	log_event(d->log, level, event, all);
+}
+
+/* ---- what store says */
+
+static void revoke_login(struct edge *e, struct door_account *a)
+{
+	a->revoked = true;
+	gate_open(e->host->sched, &a->news);
+}
+
+static void on_changed(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct edge *e = ctx;
+	const struct ipc_changed *m = msg;
+	struct door_account *a = map_get(&e->by_handle, MAP_KEY(m->handle));
+
+	(void)call;
+	if (!a)
+		return; /* it logged out meanwhile */
+	a->changed = true;
+	gate_open(e->host->sched, &a->news);
+}
+
+static void on_revoked(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct edge *e = ctx;
+	const struct ipc_revoked *m = msg;
+	struct door_account *a = map_get(&e->by_handle, MAP_KEY(m->handle));
+
+	(void)call;
+	if (a)
+		revoke_login(e, a);
+}
+
+static void store_gone(void *ctx, struct peer *p)
+{
+	struct edge *e = ctx;
+	struct str key;
+	void *v;
+
+	for (size_t at = 0; map_next(&e->by_handle, &at, &key, &v);) {
+		struct door_account *a = v;
+
+		if (a->store == &e->stores[peer_index(p) % SHARDS_MAX])
+			revoke_login(e, a);
+	}
+}
+
+static ipc_handler *const handlers[IPC_TYPE_COUNT] = { [IPC_CHANGED] = on_changed, [IPC_REVOKED] = on_revoked };
+
+/* ---- sessions */
+
+static void (*const protocols[SERVICE_COUNT])(struct door *d) = {
+	[SERVICE_SMTP] = smtp_session,
+	[SERVICE_SUBMISSION] = smtp_session,
+	[SERVICE_SUBMISSIONS] = smtp_session,
+	[SERVICE_IMAP] = imap_session,
+	[SERVICE_IMAPS] = imap_session,
+	[SERVICE_POP3] = pop_session,
+	[SERVICE_POP3S] = pop_session,
+};
+
+static void session_end(struct session *s)
+{
+	struct edge *e = s->door.edge;
+
+	door_logout(&s->door);
+	stream_close(&s->door.stream);
+	limits_leave(&e->limits, str_z(s->door.ip));
+	list_del(&s->node);
+	tls_server_put(s->tls);
+	host_conf_put(s->conf);
+	arena_fini(&s->door.arena);
+	free(s);
+	if (--e->n_sessions == 0 && e->stopping)
+		host_done(e->host);
+}
+
+static void session_main(void *arg)
+{
+	struct session *s = arg;
+	struct door *d = &s->door;
+
+	if (d->listener->tls == CONF_TLS_IMPLICIT && (!door_can_tls(d) || !door_start_tls(d))) {
+		session_end(s);
+		return;
+	}
+	protocols[d->service](d);
+	session_end(s);
+}
+
+/* Canonical text of an address; IPv4 mapped into IPv6 becomes IPv4. */
+static uint16_t address_text(const struct sockaddr_storage *ss, char out[46])
+{
+	if (ss->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *a = (const void *)ss;
+
+		if (IN6_IS_ADDR_V4MAPPED(&a->sin6_addr))
+			inet_ntop(AF_INET, a->sin6_addr.s6_addr + 12, out, 46);
+		else
+			inet_ntop(AF_INET6, &a->sin6_addr, out, 46);
+		return ntohs(a->sin6_port);
+	}
+	inet_ntop(AF_INET, &((const struct sockaddr_in *)ss)->sin_addr, out, 46);
+	return ntohs(((const struct sockaddr_in *)ss)->sin_port);
+}
+
+static struct limit_bounds bounds_of(const struct edge *e)
+{
+	const struct conf *c = e->host->conf->conf;
+	uint32_t n = e->is_user ? c->pools.n_users : c->pools.n_strangers;
+	uint32_t total = e->is_user ? c->limits.connections_users_max : c->limits.connections_strangers_max;
+
+	return (struct limit_bounds){
+		.total_max = (total + n - 1) / n,
+		.per_address_max = e->is_user ? c->limits.connections_per_address_users_max : c->limits.connections_per_address_strangers_max,
+		.rate_max = c->limits.connection_rate_max,
+	};
+}
+
+/* A word to who is turned away before there is a session; what does not fit into the socket's buffer is lost. */
+static void turn_away(const struct conf_listener *l, int fd)
+{
+	static const char *const words[SERVICE_COUNT] = {
+		[SERVICE_SMTP] = "421 4.7.0 Too many connections from your network, try again later\r\n",
+		[SERVICE_SUBMISSION] = "421 4.7.0 Too many connections from your network, try again later\r\n",
+		[SERVICE_IMAP] = "* BYE [LIMIT] Too many connections from your network, try again later\r\n",
+		[SERVICE_POP3] = "-ERR [SYS/TEMP] Too many connections from your network, try again later\r\n",
+	};
+	const char *text = l->tls == CONF_TLS_IMPLICIT ? NULL : words[l->service];
+
+	if (text && send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		(void)0; /* it is gone already */
+	close(fd);
+}
+
+static void admit(struct listening *l, int fd, const struct sockaddr_storage *from)
+{
+	struct edge *e = l->edge;
+	const struct conf_listener *cl = &l->conf->conf->listeners[l->number];
+	struct limit_bounds bounds = bounds_of(e);
+	struct sockaddr_storage local;
+	socklen_t n = sizeof local;
+	struct session *s;
+	struct door *d;
+	char ip[46];
+	uint16_t port = address_text(from, ip);
+
+	if (!limits_enter(&e->limits, str_z(ip), &bounds, sched_now_ms(e->host->sched))) {
+		log_fields(&e->host->log, LOG_LEVEL_WARNING, "connection-refused", LOG_S("ip", str_z(ip)),
+			LOG_S("reason", STR("a limit on connections is met")));
+		turn_away(cl, fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+	s = mem_new(struct session);
+	d = &s->door;
+	s->conf = host_conf_get(l->conf);
+	s->tls = e->tls ? tls_server_get(e->tls) : NULL;
+	*d = (struct door){ .edge = e, .sched = e->host->sched, .conf = s->conf->conf, .service = (enum service)cl->service, .log = &e->host->log,
+		.budget = &e->budget, .post = &e->post, .auth = e->is_user ? &e->auth : NULL, .port = port,
+		.stopping_gate = &e->stopping_gate, .stopping = &e->stopping };
+	d->listener = &d->conf->listeners[l->number];
+	memcpy(d->ip, ip, sizeof d->ip);
+	if (getsockname(fd, (struct sockaddr *)&local, &n) == 0)
+		d->local_port = address_text(&local, d->local_ip);
+	random_name(d->session_id, 10);
+	gate_init(&d->account.news);
+	arena_init(&d->arena, "session", SESSION_ARENA_MAX);
+	stream_open_fd(&d->stream, d->sched, fd);
+	list_add_last(&e->sessions, &s->node);
+	e->n_sessions++;
+	s->task = task_spawn(d->sched, "session", session_main, s);
+}
+
+static void accept_main(void *arg)
+{
+	struct listening *l = arg;
+	struct sched *sched = l->edge->host->sched;
+	struct gate *g = &l->watch.read_gate;
+	int w = 0;
+
+	while (w != WAIT_STOP) {
+		struct sockaddr_storage from;
+		socklen_t n = sizeof from;
+		int fd = accept4(l->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0)
+			admit(l, fd, &from);
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			w = task_sleep(sched, 100); /* what waits in the backlog is served when something closes */
+		else if (errno == EAGAIN)
+			w = task_wait(sched, &g, 1, NEVER_MS);
+	}
+	watch_close(&l->watch);
+	close(l->fd);
+	list_del(&l->node);
+	host_conf_put(l->conf);
+	free(l);
+}
+
+static void forget_main(void *arg)
+{
+	struct edge *e = arg;
+
+	while (task_sleep(e->host->sched, FORGET_EVERY_MS) != WAIT_STOP)
+		limits_forget(&e->limits, sched_now_ms(e->host->sched));
+}
+
+/* ---- the role */
+
+static uint64_t budget_of(const struct conf *c)
+{
+	uint64_t all = c->body_budget_size;
+	struct sysinfo si;
+
+	if (!all) {
+		all = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit / 4 : (uint64_t)512 << 20;
+		if (all > (uint64_t)2 << 30)
+			all = (uint64_t)2 << 30;
+	}
+	return all / (c->pools.n_strangers + c->pools.n_users);
+}
+
+static struct edge *edge_open(struct host *h, bool is_user)
+{
+	struct edge *e = mem_new(struct edge);
+
+	e->host = h;
+	e->is_user = is_user;
+	e->keys_fd = -1;
+	e->signer = (struct tls_signer){ ask_keys, e };
+	link_init(&e->post, h->sched);
+	link_init(&e->auth, h->sched);
+	for (int i = 0; i < SHARDS_MAX; i++)
+		link_init(&e->stores[i], h->sched);
+	list_init(&e->sessions);
+	list_init(&e->listening);
+	map_init(&e->by_handle, rng_u64());
+	limits_init(&e->limits);
+	gate_init(&e->stopping_gate);
+	e->budget.max = budget_of(h->conf->conf);
+	e->service = (struct ipc_service){ .ctx = e, .handlers = handlers, .gone = store_gone };
+	return e;
+}
+
+static void *edge_in_open(struct host *h)
+{
+	return edge_open(h, false);
+}
+
+static void *edge_user_open(struct host *h)
+{
+	return edge_open(h, true);
+}
+
+static const struct ipc_service *edge_service(void *self, enum role other)
+{
+	struct edge *e = self;
+
+	return other == ROLE_STORE ? &e->service : NULL;
+}
+
+static struct link *edge_link(void *self, enum role other, uint16_t index)
+{
+	struct edge *e = self;
+
+	if (other == ROLE_POST)
+		return &e->post;
+	if (other == ROLE_AUTH)
+		return &e->auth;
+	return other == ROLE_STORE && index < SHARDS_MAX ? &e->stores[index] : NULL;
+}
+
+static bool edge_raw_channel(void *self, enum role other, uint16_t index, int fd)
+{
+	struct edge *e = self;
+
+	(void)index;
+	if (other != ROLE_KEYS)
+		return false;
+	if (e->keys_fd >= 0)
+		close(e->keys_fd);
+	e->keys_fd = fd;
+	e->keys_greeted = false;
+	return true;
+}
+
+static void start_accepting(struct listening *l)
+{
+	watch_open(&l->watch, l->edge->host->sched, l->fd, WATCH_READ);
+	l->task = task_spawn(l->edge->host->sched, "accept", accept_main, l);
+}
+
+static void edge_listener(void *self, uint16_t number, int fd)
+{
+	struct edge *e = self;
+	struct listening *l = mem_new(struct listening);
+
+	die_unless(number < e->host->conf->conf->n_listeners, "a listener that is not configured");
+	*l = (struct listening){ .edge = e, .conf = host_conf_get(e->host->conf), .number = number, .fd = fd };
+	list_add_last(&e->listening, &l->node);
+	if (e->going && !e->stopping)
+		start_accepting(l);
+}
+
+static void edge_go(void *self)
+{
+	struct edge *e = self;
+
+	e->going = true;
+	list_each(it, nxt, &e->listening)
+		start_accepting(list_entry(it, struct listening, node));
+	e->forgetter = task_spawn(e->host->sched, "forget", forget_main, e);
+}
+
+/* The sockets themselves stay open in master, so nobody is refused while the tasks change. */
+static void stop_accepting(struct edge *e)
+{
+	list_each(it, nxt, &e->listening) {
+		struct listening *l = list_entry(it, struct listening, node);
+
+		if (l->task)
+			task_cancel(l->task);
+	}
+}
+
+/* The new configuration's listeners come after it. */
+static void edge_reconfigured(void *self)
+{
+	struct edge *e = self;
+
+	e->budget.max = budget_of(e->host->conf->conf);
+	stop_accepting(e);
+	renew_tls(e);
+}
+
+/* Sessions that have not left at a command boundary by then are ended where they are. */
+static void stop_main(void *arg)
+{
+	struct edge *e = arg;
+
+	if (task_sleep(e->host->sched, e->host->conf->conf->timeouts.stop_ms) == WAIT_STOP)
+		return;
+	list_each(it, nxt, &e->sessions)
+		task_cancel(list_entry(it, struct session, node)->task);
+}
+
+static void edge_stop(void *self, int64_t grace_ms)
+{
+	struct edge *e = self;
+
+	(void)grace_ms;
+	e->stopping = true;
+	stop_accepting(e);
+	if (e->forgetter)
+		task_cancel(e->forgetter);
+	gate_open(e->host->sched, &e->stopping_gate);
+	list_each(it, nxt, &e->sessions) { /* those in IDLE wait for news */
+		struct session *s = list_entry(it, struct session, node);
+
+		gate_open(e->host->sched, &s->door.account.news);
+	}
+	if (e->n_sessions == 0)
+		host_done(e->host);
+	else
+		e->stopper = task_spawn(e->host->sched, "stop", stop_main, e);
+}
+
+static void edge_close(void *self)
+{
+	struct edge *e = self;
+
+	if (e->keys_fd >= 0)
+		close(e->keys_fd);
+	tls_server_put(e->tls);
+	free((void *)(uintptr_t)e->chain.p);
+	free((void *)(uintptr_t)e->ticket_key.p);
+	map_fini(&e->by_handle);
+	limits_fini(&e->limits);
+	free(e);
+}
+
+#define EDGE_OPS(which, kind)                                                                                     \
+	const struct host_ops which##_ops = { .role = kind, .open = which##_open, .service = edge_service,        \
+		.link = edge_link, .raw_channel = edge_raw_channel, .listener = edge_listener,                    \
+		.certificate = edge_certificate, .ticket_key = edge_ticket_key, .go = edge_go,                    \
+		.reconfigured = edge_reconfigured, .stop = edge_stop, .close = edge_close }
+
+EDGE_OPS(edge_in, ROLE_EDGE_IN);
+EDGE_OPS(edge_user, ROLE_EDGE_USER);

@@ -1,0 +1,126 @@
+/* role/keys.c - the role that holds private keys and signs what edges ask it to.
+ * Purpose     one key a name, read from a descriptor that master opened; master never reads it.
+ * Trust       requests come from edges, which a stranger may have taken over: it can make signatures while it lives, never
+ *             take the key away.
+ */
+#include "base/die.h"
+#include "base/map.h"
+#include "ipc_gen.h"
+#include "net/tls.h"
+#include "role/host.h"
+#include "role/keys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PEM_MAX ((size_t)64 * 1024)
+
+struct keys {
+	struct host *host;
+	struct map by_name; /* struct tls_key */
+	struct ipc_service service;
+};
+
+enum outcome keys_sign(void *ctx, struct str name, int padding, struct str digest, struct buf *signature)
+{
+	struct keys *k = ctx;
+	struct tls_key *key = map_get(&k->by_name, name);
+
+	return key ? tls_key_sign(key, padding, digest, signature) : NO_SUCH;
+}
+
+static void on_sign(void *ctx, struct ipc_call *call, const void *msg)
+{
+	const struct ipc_sign *m = msg;
+	struct ipc_sign_reply reply = { 0 };
+	struct buf signature;
+	enum outcome o;
+
+	buf_init(&signature, IPC_SIGN_SIGNATURE_MAX);
+	o = keys_sign(ctx, m->key, m->padding, m->digest, &signature);
+	reply.signature = buf_str(&signature);
+	ipc_sign_reply_send(call, o, &reply);
+	buf_fini(&signature);
+}
+
+static ipc_handler *const handlers[IPC_TYPE_COUNT] = { [IPC_SIGN] = on_sign };
+
+static void *keys_open(struct host *h)
+{
+	struct keys *k = mem_new(struct keys);
+
+	k->host = h;
+	map_init(&k->by_name, 0);
+	k->service = (struct ipc_service){ .ctx = k, .handlers = handlers };
+	return k;
+}
+
+static const struct ipc_service *keys_service(void *self, enum role other)
+{
+	struct keys *k = self;
+
+	(void)other;
+	return &k->service;
+}
+
+static void keys_private_key(void *self, struct str name, int fd)
+{
+	struct keys *k = self;
+	struct tls_key *key = NULL, *old;
+	char why[256] = "cannot be read";
+	char *pem = mem_alloc(PEM_MAX);
+	size_t n = 0;
+	ssize_t r;
+
+	while ((r = pread(fd, pem + n, PEM_MAX - n, (off_t)n)) > 0)
+		n += (size_t)r;
+	close(fd);
+	if (r == 0)
+		key = tls_key_new(str_of(pem, n), why);
+	explicit_bzero(pem, PEM_MAX);
+	free(pem);
+	if (!key) { /* the one that was there stays in use */
+		log_error(&k->host->log, "key-refused", "the private key %.*s: %s", STR_ARG(name), why);
+		return;
+	}
+	old = map_get(&k->by_name, name);
+	map_put(&k->by_name, name, key);
+	tls_key_free(old);
+}
+
+static void keys_go(void *self)
+{
+	(void)self;
+}
+
+static void keys_stop(void *self, int64_t grace_ms)
+{
+	struct keys *k = self;
+
+	(void)grace_ms;
+	host_done(k->host);
+}
+
+static void keys_close(void *self)
+{
+	struct keys *k = self;
+	struct str name;
+	void *key;
+
+	for (size_t at = 0; map_next(&k->by_name, &at, &name, &key);)
+		tls_key_free(key);
+	map_fini(&k->by_name);
+	free(k);
+}
+
+const struct host_ops keys_ops = {
+	.role = ROLE_KEYS,
+	.open = keys_open,
+	.service = keys_service,
+	.private_key = keys_private_key,
+	.go = keys_go,
+	.stop = keys_stop,
+	.close = keys_close,
+};

@@ -1,0 +1,86 @@
+/* role/master_impl.h - what the files of master share. */
+#ifndef SALLYPORT_ROLE_MASTER_IMPL_H
+#define SALLYPORT_ROLE_MASTER_IMPL_H
+
+#include "base/buf.h"
+#include "role/host.h"
+
+#include <sys/types.h>
+
+struct master;
+
+/* One process of a role (or its part of this process, under -X). */
+struct child {
+	struct master *master;
+	enum role role;
+	uint16_t index;
+	uint32_t life;      /* how often it was started */
+	pid_t pid;          /* 0: not running */
+	struct peer *peer;  /* its control channel */
+	struct host *host;  /* under -X */
+	int log_fd;         /* read end of its log pipe */
+	bool ready, stopping, stopped;
+	uint32_t walls;
+	uint8_t landlock_abi;
+	int64_t started_ms;
+	unsigned n_early_deaths; /* in a row, each within EARLY_MS of its start */
+	struct task *reviver;
+};
+
+/* A socket that listens, by address and port. */
+struct bound {
+	struct conf_address address;
+	uint16_t port;
+	int fd;
+	bool wanted;
+};
+
+#define CHILDREN_MAX 160
+
+struct master {
+	const char *conf_path;
+	bool embedded, stopping, failed;
+	struct sched *sched;
+	struct log log;
+	int log_out; /* where all roles' lines go */
+	struct conf *conf;
+	struct str conf_text;
+	char ticket_keys[2][80]; /* by pool */
+	struct str chain;        /* PEM */
+	int key_fd;              /* the private key's file, never read here */
+	struct bound bound[CONF_LISTENERS_MAX];
+	size_t n_bound;
+	struct child children[CHILDREN_MAX];
+	size_t n_children;
+	struct ipc_service service;
+	int ctl_fd;
+	char ctl_path[108];
+	struct watch ctl_watch;
+	struct task *ctl_task;
+	uint32_t n_ctl;
+	int64_t started_us;
+	struct gate changed; /* a child became ready or ended */
+};
+
+/* master_conf.c: what is read before any role starts. Each prints why to standard error (or the log, when running) and is false on failure. */
+bool master_read_conf(const char *path, struct conf **conf, struct str *text, struct buf *why);
+bool master_read_tls(const struct conf *c, struct str *chain, int *key_fd, struct buf *why);
+bool master_make_dirs(const struct conf *c, struct buf *why);
+/* Binds what the configuration wants and is not bound yet; sockets that it no longer wants are closed. */
+bool master_bind(struct master *m, const struct conf *c, struct buf *why);
+
+/* master_children.c */
+void master_plan_children(struct master *m);
+void master_spawn(struct child *c);
+void master_start_all(struct master *m);
+void master_reap(struct master *m);
+/* Gives a running child the present configuration and everything that goes with it. */
+void master_send_conf(struct child *c);
+struct child *master_find_child(struct master *m, enum role r, uint16_t index);
+void master_line(struct master *m, struct buf *out, const struct child *c); /* for status */
+
+/* master_ctl.c: the command socket. */
+bool master_ctl_open(struct master *m, struct buf *why);
+void master_ctl_close(struct master *m);
+
+#endif

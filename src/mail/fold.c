@@ -50,19 +50,20 @@ static size_t lower_ascii(const char *p, size_t n, char *to)
 /* ASCII at the start of text goes to out; how many bytes of it. */
 static size_t fold_ascii(struct str text, struct buf *out)
 {
-	size_t at = 0, room, n;
+	size_t at = 0;
 
-	do {
-		char *q;
+	while (at < text.n) {
+		size_t room = text.n - at < CHUNK ? text.n - at : CHUNK, n;
+		char *q = buf_room(out, room);
 
-		room = text.n - at < CHUNK ? text.n - at : CHUNK;
-		q = buf_room(out, room);
 		if (!q)
-			return at;
+			break;
 		n = lower_ascii(text.p + at, room, q);
 		buf_grew(out, n);
 		at += n;
-	} while (n == room && at < text.n);
+		if (n < room)
+			break;
+	}
 	return at;
 }
 

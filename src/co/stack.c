@@ -129,7 +129,8 @@ void stack_prepare(struct stack *s, void (*fn)(void *), void *arg)
 	uintptr_t top = ((uintptr_t)s->low + s->size) & ~(uintptr_t)15;
 
 #if defined(__x86_64__)
-	uintptr_t *sp = (uintptr_t *)top - 8; /* r15 r14 r13 r12 rbx rbp, return address, alignment */
+	/* r15 r14 r13 r12 rbx rbp and the return address; after the return the stack is at top, aligned to 16 as a call wants it */
+	uintptr_t *sp = (uintptr_t *)top - 7;
 
 	sp[0] = 0;
 	sp[1] = 0;
@@ -138,7 +139,6 @@ void stack_prepare(struct stack *s, void (*fn)(void *), void *arg)
 	sp[4] = 0;
 	sp[5] = 0;
 	sp[6] = (uintptr_t)co_entry;
-	sp[7] = 0;
 #elif defined(__aarch64__)
 	uintptr_t *sp = (uintptr_t *)top - 20; /* x29 x30 x19 x20 ... as co_switch stores them */
 

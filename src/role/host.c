@@ -179,6 +179,7 @@ static void enter_sandbox(struct host *h, struct sandbox_walls *walls)
 	const struct conf *c = h->conf->conf;
 	struct sandbox_plan plan = { .role = sandbox_role_of(h->role), .nofile = 65536 };
 	struct passwd *pw = geteuid() == 0 ? getpwnam(c->user.p) : NULL;
+	char empty[300];
 
 	if (geteuid() == 0 && !pw)
 		die("role/host: no user \"%s\" on this system; make it or name another with: user NAME", c->user.p);
@@ -186,11 +187,12 @@ static void enter_sandbox(struct host *h, struct sandbox_walls *walls)
 		plan.uid = pw->pw_uid;
 		plan.gid = pw->pw_gid;
 	}
+	snprintf(empty, sizeof empty, "%s/empty", c->run_dir.p);
 	/* store lives in its directory by absolute path; everybody else needs no path at all. */
 	if (h->role == ROLE_STORE)
 		plan.rw_dir = c->data_dir.p;
 	else if (pw)
-		plan.chroot_dir = "/proc/self/fdinfo"; /* empty for anybody after the descriptors are taken, and never writable */
+		plan.chroot_dir = empty; /* made by master, owned by root */
 	sandbox_enter(&plan, walls);
 }
 

@@ -81,7 +81,9 @@ static bool make_dir(const char *path, mode_t mode, const struct passwd *owner, 
 bool master_make_dirs(const struct conf *c, struct buf *why)
 {
 	struct passwd *pw = NULL;
+	char empty[300]; /* where roles are locked in */
 
+	snprintf(empty, sizeof empty, "%s/empty", c->run_dir.p);
 	if (geteuid() == 0) {
 		pw = getpwnam(c->user.p);
 		if (!pw) {
@@ -89,7 +91,8 @@ bool master_make_dirs(const struct conf *c, struct buf *why)
 			return false;
 		}
 	}
-	return make_dir(c->data_dir.p, 0700, pw, why) && make_dir(c->run_dir.p, 0755, NULL, why);
+	return make_dir(c->data_dir.p, 0700, pw, why) && make_dir(c->run_dir.p, 0755, NULL, why) &&
+		make_dir(empty, 0555, NULL, why);
 }
 
 /* ---- sockets */

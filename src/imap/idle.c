@@ -1,0 +1,62 @@
+/* imap/idle.c - IDLE (RFC 2177)
+ * Purpose     wait, without work or memory, until the mailbox has news or the client has enough.
+ * Suspends    in stream_wait; afterwards the box may have news.
+ * Invariants  I1 nothing is told before "+ ".
+ */
+#include "imap/imap.h"
+
+#define DONE_MAX 64 /* "DONE" and what may stand in its place by mistake */
+
+/* False: idling is over, and the session with it if im->bye says so. */
+static SUSPENDS bool tell(struct imap *im, enum outcome *o)
+{
+	const struct door *d = im->d;
+
+	if (*d->stopping)
+		im->bye = "[UNAVAILABLE] The server is stopping; come back soon";
+	if (d->account.revoked)
+		*o = REVOKED;
+	if (im->bye || *o != OK)
+		return false;
+	if (!im->box.open || !(d->account.changed || im->box.owed))
+		return true;
+	*o = imap_sync(im, true);
+	if (*o == NO_SUCH)
+		im->bye = "The selected mailbox was deleted";
+	if (*o == TRY_LATER)
+		*o = OK; /* store comes back, and the next change is told again */
+	imap_out_flush(im);
+	arena_fini(&im->work);
+	buf_fini(&im->out);
+	return *o == OK;
+}
+
+static SUSPENDS enum outcome finish(struct imap *im)
+{
+	if (imap_read_line(im, DONE_MAX) == IMAP_INPUT_COMMAND && str_ieq(buf_str(&im->line), STR("DONE")))
+		return OK;
+	return imap_fail(im, BAD_SYNTAX, STR(""), STR("Only DONE ends IDLE"));
+}
+
+enum outcome imap_idle(struct imap *im, struct cur *args)
+{
+	struct stream *s = &im->d->stream;
+	int64_t until_ms = sched_now_ms(im->d->sched) + im->d->conf->timeouts.imap_idle_ms;
+	enum outcome o = OK;
+
+	(void)args;
+	stream_write(s, STR("+ Idling\r\n"));
+	imap_line_forget(im);
+	stream_deadline(s, NEVER_MS);
+	while (tell(im, &o)) {
+		enum stream_event ev = stream_wait(s, &im->d->account.news, until_ms);
+
+		if (ev == STREAM_EV_DEADLINE)
+			im->bye = "Nothing was said for too long";
+		if (ev == STREAM_EV_INPUT) {
+			stream_deadline(s, im->d->conf->timeouts.imap_idle_ms);
+			return finish(im);
+		}
+	}
+	return o;
+}

@@ -1,0 +1,149 @@
+/* imap/mailbox.c - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 6.3, RFC 6154 3)
+ * Trust       names are hostile; what a new name may look like is judged here, whether it may be made by store.
+ * Suspends    in the one call to store that each makes.
+ */
+#include "imap/imap.h"
+
+static uint32_t levels(struct str name)
+{
+	uint32_t n = 1;
+
+	for (size_t i = 0; i < name.n; i++)
+		n += name.p[i] == HIERARCHY_SEPARATOR;
+	return n;
+}
+
+static bool has_empty_level(struct str name)
+{
+	return name.n == 0 || str_starts(name, STR("/")) || str_ends(name, STR("/")) || str_search(name, STR("//")) >= 0;
+}
+
+/* A name that may be made: printable, no wildcards, no empty levels, within the limits. */
+static enum outcome new_name(struct imap *im, struct str name)
+{
+	const struct conf_limits *l = &im->d->conf->limits;
+
+	if (name.n > l->mailbox_name_size_max)
+		return imap_fail(im, OVER_LIMIT, STR("LIMIT"), STR("The name is too long"));
+	for (size_t i = 0; i < name.n; i++)
+		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f || name.p[i] == '%' || name.p[i] == '*')
+			return imap_fail(im, DENIED, STR("CANNOT"), STR("The name has a character that no name may have"));
+	if (has_empty_level(name))
+		return imap_fail(im, DENIED, STR("CANNOT"), STR("A level of the name is empty"));
+	if (levels(name) > l->mailbox_depth_max)
+		return imap_fail(im, OVER_LIMIT, STR("LIMIT"), STR("The name has too many levels"));
+	return OK;
+}
+
+/* What store finds wrong with a name is no fault of the command's form. */
+static enum outcome of_name(enum outcome o)
+{
+	return o == BAD_SYNTAX || o == BAD_STATE ? DENIED : o;
+}
+
+static const struct {
+	const char *name;
+	uint32_t bit;
+} uses[] = {
+	{ "\\Archive", MBOX_ARCHIVE }, { "\\Drafts", MBOX_DRAFTS },   { "\\Junk", MBOX_JUNK }, { "\\Sent", MBOX_SENT },
+	{ "\\Trash", MBOX_TRASH },     { "\\Flagged", MBOX_FLAGGED }, { "\\All", MBOX_ALL },
+};
+
+static uint32_t use_parse(struct cur *c)
+{
+	for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
+		if (imap_try_word(c, str_z(uses[i].name)))
+			return uses[i].bit;
+	cur_need(c, '\\');
+	imap_atom(c);
+	return MBOX_ALL; /* well formed, and refused as the virtual ones are */
+}
+
+/* [SP "(USE (" use *(SP use) "))"] */
+static uint32_t uses_parse(struct cur *c)
+{
+	uint32_t bits = 0;
+
+	if (cur_end(c))
+		return 0;
+	cur_need_ilit(c, STR(" (USE ("));
+	if (cur_peek(c) != ')') {
+		do
+			bits |= use_parse(c);
+		while (cur_ok(c) && cur_try(c, ' '));
+	}
+	cur_need_ilit(c, STR("))"));
+	return bits;
+}
+
+enum outcome imap_create(struct imap *im, struct cur *args)
+{
+	struct ipc_mailbox_create m = { .handle = im->d->account.handle };
+	struct ipc_mailbox_create_reply r;
+	enum outcome o = imap_mailbox(im, args, &m.name);
+
+	m.special = uses_parse(args);
+	if (!cur_done(args))
+		return BAD_SYNTAX;
+	if (str_ends(m.name, STR("/"))) /* "children are to come": nothing to do about it (RFC 3501 6.3.3) */
+		m.name.n--;
+	if (o == OK)
+		o = new_name(im, m.name);
+	if (o != OK)
+		return o;
+	if (m.special & (MBOX_ALL | MBOX_FLAGGED))
+		return imap_fail(im, DENIED, STR("USEATTR"), STR("No mailbox can be made for that use"));
+	return of_name(ipc_mailbox_create(im->d->account.store, &m, &r, &im->work));
+}
+
+enum outcome imap_delete(struct imap *im, struct cur *args)
+{
+	struct ipc_mailbox_delete m = { .handle = im->d->account.handle };
+	enum outcome o = imap_mailbox(im, args, &m.name);
+
+	if (!cur_done(args))
+		return BAD_SYNTAX;
+	if (o != OK)
+		return NO_SUCH;
+	if (str_eq(m.name, STR("INBOX")))
+		return imap_fail(im, DENIED, STR("CANNOT"), STR("INBOX cannot be deleted"));
+	return of_name(ipc_mailbox_delete(im->d->account.store, &m));
+}
+
+enum outcome imap_rename(struct imap *im, struct cur *args)
+{
+	struct ipc_mailbox_rename m = { .handle = im->d->account.handle };
+	enum outcome from = imap_mailbox(im, args, &m.from), to;
+
+	imap_need_sp(args);
+	to = imap_mailbox(im, args, &m.to);
+	if (!cur_done(args))
+		return BAD_SYNTAX;
+	if (from != OK)
+		return NO_SUCH;
+	if (to == OK)
+		to = new_name(im, m.to);
+	return to == OK ? of_name(ipc_mailbox_rename(im->d->account.store, &m)) : to;
+}
+
+static SUSPENDS enum outcome subscribe(struct imap *im, struct cur *args, bool on)
+{
+	struct ipc_subscribe m = { .handle = im->d->account.handle, .on = on };
+	enum outcome o = imap_mailbox(im, args, &m.name);
+
+	if (!cur_done(args))
+		return BAD_SYNTAX;
+	if (o == OK && on)
+		o = new_name(im, m.name);
+	return o == OK ? of_name(ipc_subscribe(im->d->account.store, &m)) : o;
+}
+
+enum outcome imap_subscribe(struct imap *im, struct cur *args)
+{
+	return subscribe(im, args, true);
+}
+
+enum outcome imap_unsubscribe(struct imap *im, struct cur *args)
+{
+	return subscribe(im, args, false);
+}

@@ -1,7 +1,7 @@
 /* ipc/call.c - calls, at both of their ends.
  * Purpose     peer_call(): a request out, its reply back to where it was asked; and the tasks that answer requests.
  * Trust       requests and replies come from another role: they are decoded and checked before anybody sees them.
- * Owns        a request's copy, its arena and its descriptor until the handler has returned; the table of calls in flight.
+ * Owns        a request's copy, its arena and its descriptor until the handler returned; the table of calls in flight.
  * Suspends    peer_call() until the reply, its deadline or the peer's end; handlers as they like.
  * Invariants  I1 handlers start in the order in which their records came. I2 a call is answered once.
  *             I3 a slot is free, waited for, or abandoned by its caller; only a reply frees an abandoned one.
@@ -103,7 +103,8 @@ static void check_call(const struct peer *p, int type, const void *msg, const vo
 {
 	const struct ipc_desc *d = &ipc_descs[type];
 
-	die_unless(!d->cast && d->from & 1u << p->self && d->to & 1u << p->other, "a call that the other role does not serve");
+	die_unless(!d->cast && d->from & 1u << p->self && d->to & 1u << p->other,
+		"a call that the other role does not serve");
 	die_unless(!msg == !d->request.size && !reply == !d->reply.size, "a call's fields");
 	die_unless(a || !d->reply.views, "a call whose reply needs an arena");
 }
@@ -124,7 +125,8 @@ enum outcome peer_call(struct peer *p, int type, const void *msg, void *reply, s
 		uint32_t at = slot_take(p, &w, type);
 		uint64_t id = (uint64_t)p->slots.v[at].turn << 32 | at;
 
-		peer_send(p, &(struct ipc_header){ .id = id, .type = (uint16_t)type, .kind = IPC_KIND_CALL }, &d->request, msg);
+		peer_send(p, &(struct ipc_header){ .id = id, .type = (uint16_t)type, .kind = IPC_KIND_CALL },
+			&d->request, msg);
 		if (!w.done && task_wait(p->sched, &gate, 1, deadline_ms) < 0 && !w.done)
 			abandon(p, at);
 	}
@@ -175,7 +177,9 @@ void call_reply_as(struct ipc_call *c, int type, enum outcome o, const void *rep
 void call_reply(struct ipc_call *c, enum outcome o, const void *reply)
 {
 	const struct ipc_desc *d = &ipc_descs[c->header.type];
-	struct ipc_header h = { .id = c->header.id, .type = c->header.type, .kind = IPC_KIND_REPLY, .outcome = (uint8_t)o };
+	struct ipc_header h = {
+		.id = c->header.id, .type = c->header.type, .kind = IPC_KIND_REPLY, .outcome = (uint8_t)o
+	};
 
 	die_unless(!d->cast && !c->replied, "an answer to a cast, or a second one");
 	die_unless(reply || o != OK || !d->reply.size, "an answer without its fields");
@@ -247,15 +251,17 @@ static bool is_served(const struct peer *p, const struct arrived *a)
 {
 	const struct ipc_desc *d = &ipc_descs[a->header.type];
 
-	return d->cast == (a->header.kind == IPC_KIND_CAST) && a->header.outcome == 0 && (!d->cast || a->header.id == 0) &&
-		d->from & 1u << p->other && d->to & 1u << p->self && p->service && p->service->handlers[a->header.type];
+	return d->cast == (a->header.kind == IPC_KIND_CAST) && a->header.outcome == 0 &&
+	       (!d->cast || a->header.id == 0) && d->from & 1u << p->other && d->to & 1u << p->self && p->service &&
+	       p->service->handlers[a->header.type];
 }
 
 const char *call_arrived(struct peer *p, struct arrived *a)
 {
 	const struct ipc_shape *s = &ipc_descs[a->header.type].request;
 	struct ipc_call *c = call_new(p, a, s);
-	const char *why = is_served(p, a) ? call_decode(c, s, a->record.short_of_fds) : "a message that it may not send";
+	const char *why =
+		is_served(p, a) ? call_decode(c, s, a->record.short_of_fds) : "a message that it may not send";
 
 	if (!why && a->record.short_of_fds) {
 		/* Ours is the fault: the same call may succeed when letters have been finished. */

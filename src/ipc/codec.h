@@ -1,10 +1,10 @@
 /* ipc/codec.h - records as bytes: what the generated encoders and decoders are made of, and the table of all messages.
  *
- * A record is a header of 12 bytes (u64 id, u16 type, u8 kind, u8 outcome) and the message's fields in their order. Integers are
- * little-endian and of fixed width; a string is a u32 length and its bytes, a list a u32 count and its elements, a body
- * a u64 size and a u8 that says whether its bytes end the record (0) or a sealed memfd comes along (1). An fd takes no byte.
- * The encoding is canonical: what decodes encodes to the same bytes. A reply without fields after its header is one
- * whose outcome says it all.
+ * A record is a header of 12 bytes (u64 id, u16 type, u8 kind, u8 outcome) and the message's fields in their order.
+ * Integers are little-endian and of fixed width; a string is a u32 length and its bytes, a list a u32 count and its
+ * elements, a body a u64 size and a u8 that says whether its bytes end the record (0) or a sealed memfd comes along (1).
+ * An fd takes no byte. The encoding is canonical: what decodes encodes to the same bytes. A reply without fields after
+ * its header is one whose outcome says it all.
  */
 #ifndef SALLYPORT_IPC_CODEC_H
 #define SALLYPORT_IPC_CODEC_H
@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define IPC_HEADER_SIZE 12
-/* Memory that a record's copy and its decoded message take, at most, in times its length; the generated code asserts it. */
+/* Memory that a record's copy and its decoded message take at most, in times its length; the generated code asserts. */
 #define IPC_UNFOLD 8 /* IPC_REPLY_MEMORY / IPC_RECORD_MAX */
 
 /* The hello's id is the schema hash and its type the sender's role. */

@@ -1,10 +1,12 @@
 /* ipc/peer.c - a channel's life: reading, sending, its end.
- * Purpose     one reader task a channel, which hands each record on; sending at once or, when the socket is full, by a writer task.
+ * Purpose     one reader task a channel, which hands each record on; sending at once or, when the socket is full, by a
+ *             writer task.
  * Trust       the other end may be hostile: whatever is not legal from it ends the channel.
  * Owns        the descriptor, queued records and their duplicated descriptors, both buffers.
  * Suspends    reader and writer; peer_wait_room() for callers.
  * Invariants  I1 records leave in the order of peer_send(): nothing is sent directly while something is queued.
- *             I2 after lost nothing is sent, queued or handed on. I3 memory goes when no reader, writer, handler or caller is left.
+ *             I2 after lost nothing is sent, queued or handed on. I3 memory goes when no reader, writer, handler or caller
+ *             is left.
  */
 #include "ipc/peer.h"
 
@@ -18,9 +20,10 @@
 #include <unistd.h>
 
 #define READ_BURST 32 /* records between two looks at the other tasks */
-#define RETRY_MS 10   /* when the kernel has no memory for a record it tells nobody when it has */
+#define RETRY_MS 10 /* when the kernel has no memory for a record it tells nobody when it has */
 
-static const char *const role_names[ROLE_COUNT] = { "master", "keys", "auth", "edge-in", "edge-user", "post", "scan", "store", "ctl" };
+static const char *const role_names[ROLE_COUNT] = { "master", "keys", "auth", "edge-in", "edge-user", "post", "scan",
+	"store", "ctl" };
 
 const char *role_name(enum role r)
 {
@@ -192,7 +195,8 @@ void peer_cast(struct peer *p, int type, const void *msg)
 
 	if (!p || p->lost)
 		return;
-	die_unless(d->cast && d->from & 1u << p->self && d->to & 1u << p->other, "a cast that the other role may not get");
+	die_unless(
+		d->cast && d->from & 1u << p->self && d->to & 1u << p->other, "a cast that the other role may not get");
 	die_unless(!msg == !d->request.size, "a cast's fields");
 	peer_send(p, &(struct ipc_header){ .type = (uint16_t)type, .kind = IPC_KIND_CAST }, &d->request, msg);
 	if (p->unsent_bytes > PEER_QUEUE_MAX)
@@ -261,8 +265,8 @@ static void read_one(struct peer *p)
 
 static bool is_busy(const struct peer *p)
 {
-	return p->serves &&
-		(p->n_running >= PEER_RUNNING_MAX || p->running_bytes >= PEER_RUNNING_BYTES || p->unsent_bytes > PEER_ROOM);
+	return p->serves && (p->n_running >= PEER_RUNNING_MAX || p->running_bytes >= PEER_RUNNING_BYTES ||
+				    p->unsent_bytes > PEER_ROOM);
 }
 
 static void wait_for_more(struct peer *p)

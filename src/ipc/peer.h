@@ -1,9 +1,9 @@
 /* ipc/peer.h - one end of a channel between two roles (SOCK_SEQPACKET, one message a record).
  *
- * A caller sends a request and gets the reply where it asked (the generated ipc_NAME() wrappers around peer_call). A callee
- * registers a handler a message; each call runs in a task of its own, started in order of arrival, and answers once with
- * the generated ipc_NAME_reply(). A record that does not decode, is not legal from that role in this state, answers no call, or brings
- * a descriptor it should not, is fatal to the channel.
+ * A caller sends a request and gets the reply where it asked (the generated ipc_NAME() wrappers around link_call). A
+ * callee registers a handler a message; each call runs in a task of its own, started in order of arrival, and answers
+ * once with the generated ipc_NAME_reply_send(). A record that does not decode, is not legal from that role in this state,
+ * answers no call, or brings a descriptor it should not, is fatal to the channel.
  *
  * A link is what a role holds towards one other role: it outlives the channels, which master replaces when the other
  * process is started again. A call on a link without a channel waits for one until its deadline.
@@ -22,7 +22,9 @@
 #define IPC_REPLY_MEMORY (8 * IPC_RECORD_MAX)
 
 /* Values of FROM and TO in ipc.def, in its order. */
-enum role { ROLE_MASTER, ROLE_KEYS, ROLE_AUTH, ROLE_EDGE_IN, ROLE_EDGE_USER, ROLE_POST, ROLE_SCAN, ROLE_STORE, ROLE_CTL, ROLE_COUNT };
+enum role {
+	ROLE_MASTER, ROLE_KEYS, ROLE_AUTH, ROLE_EDGE_IN, ROLE_EDGE_USER, ROLE_POST, ROLE_SCAN, ROLE_STORE, ROLE_CTL, ROLE_COUNT
+};
 const char *role_name(enum role r); /* "edge-user" */
 
 struct peer; /* a live channel */
@@ -34,7 +36,7 @@ typedef void ipc_handler(void *ctx, struct ipc_call *call, const void *msg);
 struct ipc_service {
 	void *ctx;
 	ipc_handler *const *handlers; /* by enum ipc_type; NULL: not served here, fatal to the peer */
-	/* The channel is gone: release what belonged to it. Runs in a task, after the last handler returned. May be NULL. */
+	/* The channel is gone: free what belonged to it. Runs in a task after the last handler returned. May be NULL. */
 	void (*gone)(void *ctx, struct peer *p);
 };
 
@@ -50,8 +52,8 @@ struct peer_opts {
 };
 /* Starts the channel's reader task and exchanges the schema hash. */
 struct peer *peer_open(const struct peer_opts *opts);
-/* Calls in flight end with TRY_LATER. When the last handler has returned, service->gone is called; then the peer is freed. The
- * same happens by itself when the other end goes away, so who keeps the pointer drops it in gone, or holds it by a link. */
+/* Calls in flight end with TRY_LATER. When the last handler has returned, service->gone is called; then the peer is freed.
+ * The same happens by itself when the other end goes away: who keeps the pointer drops it in gone, or holds it by a link. */
 void peer_close(struct peer *p);
 bool peer_is_lost(const struct peer *p); /* it is on its way there: calls end TRY_LATER, casts vanish */
 enum role peer_role(const struct peer *p);
@@ -70,14 +72,18 @@ void link_init(struct link *l, struct sched *s);
 void link_set(struct link *l, struct peer *p); /* closes the one before */
 void link_close(struct link *l); /* winding down: closes the channel; calls, waiting ones too, end TRY_LATER at once */
 
-/* Used by the generated code. type: enum ipc_type. reply may be NULL when the call has no reply fields; it is all zero when the
- * answer brought none (an outcome that is not OK, or no answer). Views in the reply are in the arena, which a reply fills with at
- * most IPC_REPLY_MEMORY bytes; it may be NULL when the reply has integers only. timeout_ms may be NEVER_MS. */
-SUSPENDS enum outcome link_call(struct link *l, int type, const void *msg, void *reply, struct arena *a, int64_t timeout_ms) MUST_USE;
-SUSPENDS enum outcome peer_call(struct peer *p, int type, const void *msg, void *reply, struct arena *a, int64_t timeout_ms) MUST_USE;
+/* Used by the generated code. type: enum ipc_type. reply may be NULL when the call has no reply fields; it is all zero
+ * when the answer brought none (an outcome that is not OK, or no answer). Views in the reply are in the arena, which a
+ * reply fills with at most IPC_REPLY_MEMORY bytes; it may be NULL when the reply has integers only. timeout_ms may be
+ * NEVER_MS. The outcome TRY_LATER for want of an answer leaves open whether the request was carried out. */
+SUSPENDS enum outcome link_call(struct link *l, int type, const void *msg, void *reply, struct arena *a,
+	int64_t timeout_ms) MUST_USE;
+SUSPENDS enum outcome peer_call(struct peer *p, int type, const void *msg, void *reply, struct arena *a,
+	int64_t timeout_ms) MUST_USE;
 /* Kept and sent later when the socket is full; a peer 8 MiB behind is dropped. p NULL or lost: nothing happens. */
 void peer_cast(struct peer *p, int type, const void *msg);
-/* Bytes of the record that a reply (or else a request) would be; more than IPC_RECORD_MAX must not be sent. See also IPC_NAME_FIXED. */
+/* Bytes of the record that a reply (or else a request) would be; more than IPC_RECORD_MAX must not be sent. See also
+ * IPC_NAME_FIXED. */
 size_t ipc_size(int type, bool reply, const void *msg);
 
 /* In handlers. A handler's task is never cancelled by the peer's end: its answer then goes nowhere. */
@@ -88,8 +94,8 @@ void call_reply_as(struct ipc_call *c, int type, enum outcome o, const void *rep
 /* A descriptor that a message brought (fields fd, body) is closed after the handler unless taken; -1: none is left. */
 int call_take_fd(struct ipc_call *c);
 
-/* Blocking, for master before its loop, for keys' one blocking client, for commands. One at a time on a descriptor, which may be
- * non-blocking. TRY_LATER: no answer in time, or the channel is lost. FAILED: the other end broke the rules; close it. */
+/* Blocking, for master before its loop, for keys' one blocking client, for commands. One at a time on a descriptor, which
+ * may be non-blocking. TRY_LATER: no answer in time, or the channel is lost. FAILED: the other end broke the rules. */
 enum outcome ipc_sync_hello(int fd, enum role self, enum role other, int timeout_ms) MUST_USE; /* first of all */
 enum outcome ipc_sync_call(int fd, int type, const void *msg, void *reply, struct arena *a, int timeout_ms) MUST_USE;
 enum outcome ipc_sync_cast(int fd, int type, const void *msg, int timeout_ms) MUST_USE;
@@ -99,7 +105,8 @@ struct ipc_sync_got {
 	const void *msg;
 	int fd; /* or -1 */
 };
-enum outcome ipc_sync_next(int fd, enum role self, enum role other, struct ipc_sync_got *out, struct arena *a, int timeout_ms) MUST_USE;
+enum outcome ipc_sync_next(int fd, enum role self, enum role other, struct ipc_sync_got *out, struct arena *a,
+	int timeout_ms) MUST_USE;
 
 /* Both ends of a new channel, non-blocking, close-on-exec, with room for records of IPC_RECORD_MAX. */
 void ipc_channel(int fds[2]);

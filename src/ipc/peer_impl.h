@@ -7,8 +7,8 @@
 #include "ipc/peer.h"
 #include "ipc/wire.h"
 
-#define PEER_ROOM ((size_t)1 << 20)           /* bytes unsent: beyond it callers wait, and who serves calls reads no more */
-#define PEER_QUEUE_MAX ((size_t)8 << 20)      /* bytes unsent: beyond it a cast, which waits for nobody, drops the peer */
+#define PEER_ROOM ((size_t)1 << 20)           /* bytes unsent: beyond it callers wait, who serves calls reads no more */
+#define PEER_QUEUE_MAX ((size_t)8 << 20)      /* bytes unsent: beyond it a cast, which waits for nobody, ends it */
 #define PEER_RUNNING_MAX 1024                 /* handlers at once: beyond it who serves calls reads no more */
 #define PEER_RUNNING_BYTES ((size_t)64 << 20) /* the same for the bytes of the records being answered */
 #define PEER_ABANDONED_MAX 65536              /* calls past their deadline and not answered yet */
@@ -49,7 +49,8 @@ struct peer {
 	void *data;
 	bool greeted; /* the other end's hello has come */
 	bool lost;
-	bool serves;  /* the other may call us. Calls between two roles go one way (ipcgen checks), so only one side ever stops reading. */
+	/* The other may call us. Calls between two roles go one way (ipcgen checks), so only one side ever stops reading. */
+	bool serves;
 	bool held_up; /* the reader waits for handlers to end */
 	bool writing; /* the writer's task is alive */
 	struct gate idle; /* lost, or a task of the peer ended that somebody waits for */

@@ -117,7 +117,8 @@ enum outcome ipc_sync_hello(int fd, enum role self, enum role other, int timeout
 }
 
 /* The reply's outcome; OK with *mine false: it was another's. */
-static enum outcome take_reply(struct str record, const struct ipc_header *asked, void *reply, struct arena *a, bool *mine)
+static enum outcome take_reply(
+	struct str record, const struct ipc_header *asked, void *reply, struct arena *a, bool *mine)
 {
 	const struct ipc_shape *s = &ipc_descs[asked->type].reply;
 	struct ipc_in in = { .cur = cur_of(record), .arena = a, .fd = -1 };
@@ -139,7 +140,8 @@ static enum outcome take_reply(struct str record, const struct ipc_header *asked
 	return (enum outcome)h.outcome;
 }
 
-static enum outcome await_reply(int fd, const struct ipc_header *asked, void *reply, struct arena *a, int64_t deadline_ms)
+static enum outcome await_reply(
+	int fd, const struct ipc_header *asked, void *reply, struct arena *a, int64_t deadline_ms)
 {
 	for (;;) {
 		struct str record;
@@ -161,7 +163,8 @@ enum outcome ipc_sync_call(int fd, int type, const void *msg, void *reply, struc
 	struct arena own; /* for a reply without views */
 	enum outcome o;
 
-	die_unless(!d->cast && !msg == !d->request.size && !reply == !d->reply.size && (a || !d->reply.views), "a call's fields");
+	die_unless(!d->cast && !msg == !d->request.size && !reply == !d->reply.size && (a || !d->reply.views),
+		"a call's fields");
 	if (reply)
 		memset(reply, 0, d->reply.size);
 	o = send_message(fd, &h, msg, deadline_ms);
@@ -181,14 +184,16 @@ enum outcome ipc_sync_cast(int fd, int type, const void *msg, int timeout_ms)
 	return send_message(fd, &h, msg, clock_monotonic_ms() + timeout_ms);
 }
 
-static enum outcome take_cast(const struct wire_record *r, uint32_t from, uint32_t to, struct ipc_sync_got *out, struct arena *a)
+static enum outcome take_cast(
+	const struct wire_record *r, uint32_t from, uint32_t to, struct ipc_sync_got *out, struct arena *a)
 {
 	struct ipc_in in = { .cur = cur_of(r->bytes), .arena = a, .fd = r->fd };
 	struct ipc_header h = ipc_get_header(&in.cur);
 	const struct ipc_desc *d = &ipc_descs[h.type < ipc_n_descs ? h.type : 0];
 	void *msg = NULL;
 
-	if (!cur_ok(&in.cur) || h.kind != IPC_KIND_CAST || h.type >= ipc_n_descs || !d->cast || !(d->from & from) || !(d->to & to))
+	if (!cur_ok(&in.cur) || h.kind != IPC_KIND_CAST || h.type >= ipc_n_descs || !d->cast || !(d->from & from) ||
+		!(d->to & to))
 		return FAILED;
 	if (d->request.size)
 		msg = arena_alloc(a, d->request.size);
@@ -198,7 +203,8 @@ static enum outcome take_cast(const struct wire_record *r, uint32_t from, uint32
 	return OK;
 }
 
-enum outcome ipc_sync_next(int fd, enum role self, enum role other, struct ipc_sync_got *out, struct arena *a, int timeout_ms)
+enum outcome ipc_sync_next(
+	int fd, enum role self, enum role other, struct ipc_sync_got *out, struct arena *a, int timeout_ms)
 {
 	struct wire_record r;
 	enum outcome o = receive(fd, &r, a, clock_monotonic_ms() + timeout_ms);

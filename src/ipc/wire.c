@@ -1,5 +1,5 @@
 /* ipc/wire.c - records on a SOCK_SEQPACKET socket.
- * Purpose     sendmsg(2) and recvmsg(2) with SCM_RIGHTS (unix(7)), hello records, and the check of a passed memfd's seals.
+ * Purpose     sendmsg(2) and recvmsg(2) with SCM_RIGHTS (unix(7)), hello records, the check of a passed memfd's seals.
  * Trust       the other end is another role, perhaps taken over: what it sends is bounded here and decoded elsewhere.
  * Invariants  I1 every descriptor that arrives is either given to the caller or closed.
  */
@@ -68,7 +68,9 @@ enum wire_got wire_receive(int fd, char *p, size_t max, struct wire_record *out)
 {
 	struct iovec iov = { p, max };
 	union control control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room
+	};
 	ssize_t n;
 
 	*out = (struct wire_record){ .fd = -1 };
@@ -106,7 +108,8 @@ void wire_hello(char out[IPC_HEADER_SIZE], int self)
 {
 	struct ipc_out o = { .p = out, .max = IPC_HEADER_SIZE, .fd = -1, .message = "hello" };
 
-	ipc_put_header(&o, &(struct ipc_header){ .id = ipc_schema_hash, .type = (uint16_t)self, .kind = IPC_KIND_HELLO });
+	ipc_put_header(
+		&o, &(struct ipc_header){ .id = ipc_schema_hash, .type = (uint16_t)self, .kind = IPC_KIND_HELLO });
 }
 
 const char *wire_check_hello(struct str record, int other)
@@ -147,5 +150,6 @@ void ipc_channel_room(int fd)
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &want, sizeof want) != 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &want, sizeof want);
 	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &got, &n) != 0 || got < IPC_RECORD_MAX + 4096)
-		die("ipc: a socket holds %d bytes, a record needs %d: raise net.core.wmem_max", got, IPC_RECORD_MAX + 4096);
+		die("ipc: a socket holds %d bytes, a record needs %d: raise net.core.wmem_max", got,
+			IPC_RECORD_MAX + 4096);
 }

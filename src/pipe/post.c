@@ -208,6 +208,11 @@ struct post *post_new(const struct post_opts *o)
 	return p;
 }
 
+void post_configure(struct post *p, const struct conf *conf)
+{
+	p->conf = conf;
+}
+
 const struct ipc_service *post_service(struct post *p)
 {
 	return &p->service;

@@ -17,7 +17,7 @@ struct post;
 struct post_opts {
 	struct sched *sched;
 	struct log *log;
-	const struct conf *conf;  /* outlives the post */
+	const struct conf *conf;  /* borrowed, see post_configure */
 	struct link *stores;      /* n_stores links, by shard; they and the scans' outlive the post */
 	size_t n_stores;          /* at least 1 */
 	struct link *scans;
@@ -27,6 +27,8 @@ struct post_opts {
 
 /* Starts the tasks that watch the queue lanes. */
 struct post *post_new(const struct post_opts *opts);
+/* From now on this configuration; the one before is not used any more when this returns. */
+void post_configure(struct post *p, const struct conf *conf);
 /* For channels from edges and commands. */
 const struct ipc_service *post_service(struct post *p);
 /* Ends the tasks of the lanes; letters that are being handled are finished. post_stopped: nothing runs any more. */

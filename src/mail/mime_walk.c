@@ -2,8 +2,9 @@
  * Purpose     one pass over the lines, with the open multiparts on a stack.
  * Trust       the letter is hostile.
  * Invariants  I1 a part's bytes lie within its parent's body (a header that a boundary cut short makes the parent's body reach
- *             as far). I2 a boundary line has the boundary, "--" or nothing, and white space: the innermost open multipart
- *             that it fits wins, so nested parts may reuse a boundary and one may begin another. I3 once a part too
+ *             as far). I2 a boundary line has the boundary, "--" or nothing, and then its end or white space and whatever (RFC
+ *             2046 5.1.1 wants no exact match; a longer word would be another boundary). The longest open boundary that fits
+ *             wins, of equals the innermost: so one may begin another, and nested parts may reuse one. I3 once a part too
  *             many would begin no line is a boundary any more: what is open takes the rest.
  */
 #include "mail/mime_walk.h"
@@ -12,7 +13,7 @@
 #include "mail/header.h"
 #include "mail/param.h"
 
-#define BOUNDARY_MAX 1000 /* bytes; RFC 2046 5.1.1 has 70 */
+#define BOUNDARY_MAX 8192 /* bytes; RFC 2046 5.1.1 has 70 */
 
 struct open_multipart {
 	struct str boundary;
@@ -53,22 +54,37 @@ static struct str without_blanks_after(struct str s)
 	return s;
 }
 
+/* Whether what stands behind "--" begins with the boundary as a word of its own; close: with "--" behind it. */
+static bool fits(struct str line, struct str boundary, bool *close)
+{
+	struct str rest = str_from(line, boundary.n);
+
+	if (!str_starts(line, boundary))
+		return false;
+	*close = str_starts(rest, STR("--"));
+	if (*close)
+		rest = str_from(rest, 2);
+	return !rest.n || rest.p[0] == ' ' || rest.p[0] == '\t';
+}
+
 static struct delimiter delimiter_of(const struct walk *w, struct str line)
 {
+	struct delimiter d = { .open = -1 };
+	size_t longest = 0;
+
 	if (!w->open.n || w->frozen || !str_starts(line, STR("--")))
-		return (struct delimiter){ .open = -1 };
+		return d;
 	line = without_blanks_after(str_from(line, 2));
 	for (size_t i = w->open.n; i > 0; i--) {
 		struct str b = w->open.v[i - 1].boundary;
+		bool close;
 
-		if (!str_starts(line, b))
-			continue;
-		if (line.n == b.n)
-			return (struct delimiter){ .open = (ssize_t)i - 1 };
-		if (str_eq(str_from(line, b.n), STR("--")))
-			return (struct delimiter){ .open = (ssize_t)i - 1, .close = true };
+		if (b.n > longest && fits(line, b, &close)) {
+			d = (struct delimiter){ .open = (ssize_t)i - 1, .close = close };
+			longest = b.n;
+		}
 	}
-	return (struct delimiter){ .open = -1 };
+	return d;
 }
 
 static struct str line_at(const struct walk *w)

@@ -1,7 +1,7 @@
 /* co/stack.c - stacks for tasks.
  * Purpose     64 stacks a mapping; a guard page below each, by MADV_GUARD_INSTALL where the kernel has it (mprotect would
  *             split the mapping and meets vm.max_map_count near 32,700 stacks), by mprotect where it does not.
- * Owns        the mappings, until stack_pool_fini. A stack that was given back keeps its pages while few are free and gives
+ * Owns        the mappings, until stack_pool_fini. A stack that was given back keeps its pages while few such are free and gives
  *             them back to the kernel beyond that.
  */
 #include "co/stack.h"
@@ -25,7 +25,7 @@
 
 #define GUARD_SIZE 4096
 #define SLAB_STACKS 64
-#define KEEP_WARM 32 /* free stacks that keep their pages */
+#define KEEP_WARM 256 /* free stacks that keep their pages */
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
@@ -76,9 +76,8 @@ static void add_slab(struct stack_pool *p)
 		struct stack *s = carve(p, slab->base + (i - 1) * p->stack_size);
 
 		slab->stacks[i - 1] = s;
-		s->next_free = p->free;
-		p->free = s;
-		p->n_free++;
+		s->next_free = p->cold;
+		p->cold = s;
 	}
 }
 
@@ -94,19 +93,24 @@ void stack_pool_fini(struct stack_pool *p)
 		munmap(slab->base, p->stack_size * SLAB_STACKS);
 		free(slab);
 	}
-	p->free = NULL;
-	p->n_free = 0;
+	p->warm = p->cold = NULL;
+	p->n_warm = 0;
 }
 
 struct stack *stack_get(struct stack_pool *p)
 {
 	struct stack *s;
 
-	if (!p->free)
+	if (!p->warm && !p->cold)
 		add_slab(p);
-	s = p->free;
-	p->free = s->next_free;
-	p->n_free--;
+	if (p->warm) {
+		s = p->warm;
+		p->warm = s->next_free;
+		p->n_warm--;
+	} else {
+		s = p->cold;
+		p->cold = s->next_free;
+	}
 	p->n_alive++;
 	return s;
 }
@@ -116,12 +120,17 @@ void stack_put(struct stack_pool *p, struct stack *s)
 #ifdef SALLYPORT_SANITIZED
 	ASAN_UNPOISON_MEMORY_REGION(s->low, s->size);
 #endif
-	if (p->n_free >= KEEP_WARM) /* all but the page that holds the struct */
-		madvise(s->low, (s->size + sizeof *s - 4096) & ~(size_t)4095, MADV_DONTNEED);
-	s->next_free = p->free;
-	p->free = s;
-	p->n_free++;
 	p->n_alive--;
+	if (p->n_warm < KEEP_WARM) {
+		s->next_free = p->warm;
+		p->warm = s;
+		p->n_warm++;
+		return;
+	}
+	/* all but the page that holds the struct */
+	madvise(s->low, (s->size + sizeof *s - 4096) & ~(size_t)4095, MADV_DONTNEED);
+	s->next_free = p->cold;
+	p->cold = s;
 }
 
 void stack_prepare(struct stack *s, void (*fn)(void *), void *arg)

@@ -15,8 +15,9 @@ struct stack {
 
 struct stack_pool {
 	size_t stack_size; /* with the guard */
-	struct stack *free;
-	size_t n_free, n_alive;
+	struct stack *warm; /* free, with pages: taken first, latest first */
+	struct stack *cold; /* free, without pages but the one that holds its struct */
+	size_t n_warm, n_alive;
 	struct stack_slab *slabs;
 };
 

@@ -209,9 +209,13 @@ static void take_angle(struct mail_address_list *l)
 	spaced = skip_cfws(l);
 	for (int ch; (ch = cur_peek(&l->c)) >= 0 && ch != '@' && ch != '>' && ch != '<' && ch != ','; spaced = skip_cfws(l))
 		take_word(l, spaced);
-	buf_cut(&l->name, name_n);
-	if (cur_try(&l->c, '@'))
+	if (cur_try(&l->c, '@')) {
 		take_domain(l);
+	} else { /* "<Undisclosed Recipients>" */
+		buf_reset(&l->local);
+		buf_add(&l->local, str_trim(str_from(buf_str(&l->name), name_n)));
+	}
+	buf_cut(&l->name, name_n);
 	while (!cur_end(&l->c) && cur_peek(&l->c) != '>' && cur_peek(&l->c) != ',' && cur_peek(&l->c) != '<')
 		cur_take(&l->c);
 	cur_try(&l->c, '>');

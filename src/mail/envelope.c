@@ -35,6 +35,7 @@ struct found {
 struct envelope {
 	struct VEC(struct found) found;
 	size_t list_max, string_max; /* bytes of one field */
+	bool brief;                  /* what does not fit is left out */
 	struct buf *out;
 	size_t from_at, from_n; /* where the From list is in out */
 };
@@ -106,6 +107,7 @@ static bool add_field_addresses(struct envelope *e, struct str value, size_t fro
 			in_group = a.kind == MAIL_GROUP_START || (in_group && a.kind != MAIL_GROUP_END);
 		else
 			buf_cut(e->out, before);
+		e->out->full &= !e->brief;
 	}
 	if (in_group)
 		buf_add(e->out, STR("(NIL NIL NIL NIL)"));
@@ -176,6 +178,7 @@ void mail_envelope_add(struct str header, size_t size_max, struct buf *out)
 	add_fields(&e);
 	if (b.full) { /* six lists and four strings, each of which quoting may double */
 		buf_reset(&b);
+		e.brief = true;
 		e.list_max = size_max / 10;
 		e.string_max = size_max / 32;
 		add_fields(&e);

@@ -128,17 +128,33 @@ void mail_header_pick(struct str bytes, const struct str *names, size_t n_names,
 	buf_add(out, STR("\r\n"));
 }
 
+static bool is_fold(char c)
+{
+	return is_blank(c) || c == '\r' || c == '\n';
+}
+
 void mail_header_unfold(struct str value, struct buf *out)
 {
 	char *to;
-	size_t n = 0;
+	size_t n = 0, i = 0;
 
 	value = str_trim(value);
 	to = buf_room(out, value.n);
 	if (!to)
 		return;
-	for (size_t i = 0; i < value.n; i++)
-		if (value.p[i] != '\r' && value.p[i] != '\n')
-			to[n++] = value.p[i] ? value.p[i] : '?';
+	while (i < value.n) {
+		size_t from = i;
+		bool folded = false;
+
+		for (; i < value.n && is_fold(value.p[i]); i++)
+			folded |= !is_blank(value.p[i]);
+		if (folded) {
+			to[n++] = ' ';
+			continue;
+		}
+		i += i == from;
+		for (; from < i; from++)
+			to[n++] = value.p[from] ? value.p[from] : '?';
+	}
 	buf_grew(out, n);
 }

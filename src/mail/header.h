@@ -35,7 +35,8 @@ struct str mail_header_value(struct str bytes, struct str name);
  * as found, in their order, and an empty line. Lines that are no field belong to the second form. */
 void mail_header_pick(struct str bytes, const struct str *names, size_t n_names, bool except, struct buf *out);
 
-/* Adds value without line ends (RFC 5322 2.2.3) and without white space at both ends; NUL becomes '?'. */
+/* Adds value unfolded: white space with a line end in it becomes one space (RFC 5322 2.2.3 would keep what software added to fold),
+ * none is left at both ends, NUL becomes '?'. */
 void mail_header_unfold(struct str value, struct buf *out);
 
 #endif

@@ -309,3 +309,62 @@ bool mail_param_find(const struct mail_params *p, struct str name, struct buf *o
 	free(pieces);
 	return ok;
 }
+
+struct str mail_param_base(struct str attribute)
+{
+	ssize_t star = str_find(attribute, '*');
+	struct str base = str_sub(attribute, 0, star < 0 ? 0 : (size_t)star);
+	struct section s;
+
+	return base.n && section_of(attribute, base, &s) && !s.plain ? base : (struct str){ 0 };
+}
+
+static void add_percent_encoded(struct buf *out, struct str s)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (is_token(c) && c < 0x7f && c != '%' && c != '*' && c != '\'') {
+			buf_addc(out, (char)c);
+			continue;
+		}
+		buf_addc(out, '%');
+		buf_addc(out, digits[c >> 4]);
+		buf_addc(out, digits[c & 15]);
+	}
+}
+
+static bool is_encoded_somewhere(const struct piece *pieces)
+{
+	for (size_t i = 0; i < SECTIONS_MAX && pieces[i].there; i++)
+		if (pieces[i].encoded)
+			return true;
+	return false;
+}
+
+bool mail_param_join(const struct mail_params *p, struct str name, struct buf *out, bool *encoded)
+{
+	struct piece whole = { 0 }, *pieces = mem_array(SECTIONS_MAX, sizeof *pieces);
+	struct buf all;
+	bool ok;
+
+	buf_init(&all, cur_left(&p->c) + 1);
+	gather(p, name, pieces, &whole, &all);
+	ok = pieces[0].there;
+	*encoded = is_encoded_somewhere(pieces);
+	if (*encoded && !pieces[0].encoded) /* charset and language are the first section's to name */
+		buf_add(out, STR("''"));
+	for (size_t i = 0; i < SECTIONS_MAX && pieces[i].there; i++) {
+		struct str s = str_sub(buf_str(&all), pieces[i].at, pieces[i].n);
+
+		if (*encoded && !pieces[i].encoded)
+			add_percent_encoded(out, s);
+		else
+			buf_add(out, s);
+	}
+	buf_fini(&all);
+	free(pieces);
+	return ok;
+}

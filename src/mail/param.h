@@ -26,4 +26,10 @@ bool mail_param_next(struct mail_params *p, struct buf *text, struct str *name, 
  * is then the one declared, a view into p's value, else empty. False when there is no such parameter. p is not moved. */
 bool mail_param_find(const struct mail_params *p, struct str name, struct buf *out, struct str *charset);
 
+/* "name" of an attribute that is a section, "name*0" or "name*0*"; empty for any other. A view into the attribute. */
+struct str mail_param_base(struct str attribute);
+/* Adds the sections of a value joined but not decoded, for attribute "name*" when encoded is set, else for "name": sections that
+ * were not encoded are then, so that one decoding does all. False, and nothing added, when there is no section 0. */
+bool mail_param_join(const struct mail_params *p, struct str name, struct buf *out, bool *encoded);
+
 #endif

@@ -10,10 +10,11 @@
 #include "mail/imap_form.h"
 #include "mail/param.h"
 
+#define JOINED_MAX 32 /* attempts to join sections in one field: each costs a walk over it */
 #define BRIEF_MAX 64 /* bytes of a token or parameter in the brief form */
 
 /* RFC 9051 has no multipart without a part. */
-#define NO_PART STR("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)")
+#define NO_PART "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0"
 
 struct form {
 	const struct mail_structure *s;
@@ -64,27 +65,72 @@ static bool is_needed(struct str name, struct str value)
 	return (str_ieq(name, STR("charset")) || str_ieq(name, STR("name"))) && value.n <= BRIEF_MAX;
 }
 
+/* The pairs of one body-fld-param. */
+struct pairs {
+	const struct form *f;
+	const struct mail_params *params;
+	bool any, charset;
+	size_t n_joins;
+	struct VEC(struct str) joined; /* names of values that came in sections and are done */
+};
+
+static void take_pair(struct pairs *l, struct str name, struct str value)
+{
+	if (l->f->brief && !is_needed(name, value))
+		return;
+	l->charset |= str_ieq(name, STR("charset")) || str_ieq(name, STR("charset*"));
+	add_pair(l->f->out, name, value, !l->any);
+	l->any = true;
+}
+
+static bool is_joined(const struct pairs *l, struct str base)
+{
+	for (size_t i = 0; i < l->joined.n; i++)
+		if (str_ieq(l->joined.v[i], base))
+			return true;
+	return false;
+}
+
+/* Sections of a value (RFC 2231 3) are joined, as many clients know "filename*" but not "filename*0*". False when they cannot be. */
+static bool take_sections(struct pairs *l, struct str name)
+{
+	struct str base = mail_param_base(name);
+	struct buf value;
+	bool encoded, ok;
+
+	if (!base.n)
+		return false;
+	if (is_joined(l, base))
+		return true;
+	if (l->n_joins++ >= JOINED_MAX)
+		return false;
+	buf_init(&value, cur_left(&l->params->c) * 3 + 1);
+	ok = mail_param_join(l->params, base, &value, &encoded);
+	if (ok) {
+		*vec_push(&l->joined) = base;
+		take_pair(l, str_of(base.p, base.n + encoded), buf_str(&value)); /* with the '*' that follows it */
+	}
+	buf_fini(&value);
+	return ok;
+}
+
 /* body-fld-param. A text has a charset, by default us-ascii (RFC 2045 5.2): clients rely on seeing one. */
 static void add_params(const struct form *f, struct mail_params p, bool is_text)
 {
+	const struct mail_params start = p;
+	struct pairs l = { .f = f, .params = &start };
 	struct str name, value;
-	bool first = true, charset = false;
 	struct buf text;
 
 	buf_init(&text, cur_left(&p.c) + 1);
-	while (mail_param_next(&p, &text, &name, &value)) {
-		if (f->brief && !is_needed(name, value))
-			continue;
-		charset |= str_ieq(name, STR("charset")) || str_istarts(name, STR("charset*"));
-		add_pair(f->out, name, value, first);
-		first = false;
-	}
+	while (mail_param_next(&p, &text, &name, &value))
+		if (!take_sections(&l, name))
+			take_pair(&l, name, value);
 	buf_fini(&text);
-	if (is_text && !charset) {
-		add_pair(f->out, STR("charset"), STR("us-ascii"), first);
-		first = false;
-	}
-	buf_add(f->out, first ? STR("NIL") : STR(")"));
+	vec_free(&l.joined);
+	if (is_text && !l.charset)
+		take_pair(&l, STR("charset"), STR("us-ascii"));
+	buf_add(f->out, l.any ? STR(")") : STR("NIL"));
 }
 
 static bool is_text(const struct mime_head *h)
@@ -108,14 +154,23 @@ static void add_value(const struct form *f, struct str value)
 	mail_imap_value_add(f->out, f->brief ? (struct str){ 0 } : value, SIZE_MAX);
 }
 
+/* The token of a Content-Transfer-Encoding that is one token; else what absence means. */
+static struct str encoding_of(const struct form *f, struct str field)
+{
+	struct str encoding;
+	struct mail_params p = mail_token_parse(field, &encoding);
+	struct str rest = str_trim(cur_rest(&p.c));
+
+	if (!encoding.n || (rest.n && rest.p[0] != ';' && rest.p[0] != '(') || (f->brief && encoding.n > BRIEF_MAX))
+		return STR("7bit");
+	return encoding;
+}
+
 /* body-fields: param id desc enc octets */
 static void add_body_fields(const struct form *f, const struct mime_node *n)
 {
-	struct str encoding;
+	struct str encoding = encoding_of(f, n->head.encoding_field);
 
-	mail_token_parse(n->head.encoding_field, &encoding);
-	if (!encoding.n || (f->brief && encoding.n > BRIEF_MAX))
-		encoding = STR("7bit");
 	add_type_params(f, &n->head);
 	buf_addc(f->out, ' ');
 	add_value(f, n->head.id);
@@ -220,7 +275,7 @@ static void close_multipart(const struct form *f, const struct mime_node *n, boo
 	struct str subtype = n->head.subtype;
 
 	if (childless)
-		buf_add(f->out, NO_PART);
+		buf_addz(f->out, f->extended ? NO_PART " NIL NIL NIL NIL)" : NO_PART ")");
 	buf_addc(f->out, ' ');
 	mail_imap_string_add(f->out, f->brief && subtype.n > BRIEF_MAX ? STR("mixed") : subtype);
 	if (f->extended) {

@@ -155,10 +155,8 @@ static inline void form_body(struct cur *c, bool extended, int depth)
 	if (!cur_ok(c))
 		return;
 	if (cur_peek(c) == '(') {
-		/* The part that stands for none has no extension data. */
 		while (cur_peek(c) == '(' && cur_ok(c))
-			if (!cur_try_lit(c, STR("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)")))
-				form_body(c, extended, depth + 1);
+			form_body(c, extended, depth + 1);
 		form_sp(c);
 		form_string(c, &s);
 		if (extended) {

@@ -100,7 +100,10 @@ static void unfolds(void **state)
 
 	buf_init(&b, 100);
 	mail_header_unfold(STR(" a\r\n\tb\n c \r\n"), &b);
-	is_str(buf_str(&b), "a\tb c");
+	is_str(buf_str(&b), "a b c");
+	buf_reset(&b);
+	mail_header_unfold(STR("a  b\tc \r\n \r\n d"), &b);
+	is_str(buf_str(&b), "a  b\tc d");
 	buf_reset(&b);
 	mail_header_unfold(str_of("x\0y", 3), &b);
 	is_str(buf_str(&b), "x?y");

@@ -96,13 +96,15 @@ static void envelopes(void **state)
 				 "To: A Group:Ed <c@a.test>, x@b.test;\r\nTo: more@c.test\r\nCc: \"q\\\"uote\\\\d\" <q@x.test>\r\n"
 				 "Bcc: (nothing)\r\nSubject: caf\xc3\xa9\r\n  folded \"quoted\"\r\n\r\n");
 
-	is_str(x.envelope, "(NIL {22}\r\ncaf\xc3\xa9  folded \"quoted\" ((\"=?utf-8?q?J=C3=B6rg?=\" NIL \"j\" \"x.test\")) "
+	is_str(x.envelope, "(NIL {21}\r\ncaf\xc3\xa9 folded \"quoted\" ((\"=?utf-8?q?J=C3=B6rg?=\" NIL \"j\" \"x.test\")) "
 			   "((NIL NIL \"s\" \"x.test\")) ((\"=?utf-8?q?J=C3=B6rg?=\" NIL \"j\" \"x.test\")) "
 			   "((NIL NIL \"A Group\" NIL)(\"Ed\" NIL \"c\" \"a.test\")(NIL NIL \"x\" \"b.test\")(NIL NIL NIL NIL)"
 			   "(NIL NIL \"more\" \"c.test\")) ((\"q\\\"uote\\\\d\" NIL \"q\" \"x.test\")) NIL NIL NIL)");
 	is_str(x.from, "J\xc3\xb6rg <j@x.test>");
 	is_str(x.to, "A Group:Ed <c@a.test>, x@b.test;, more@c.test");
 	is_str(x.subject, "caf\xc3\xa9 folded \"quoted\"");
+	is_str(of("To: <Undisclosed Recipients>\r\n\r\n").envelope,
+		"(NIL NIL NIL NIL NIL ((NIL NIL \"Undisclosed Recipients\" \"\")) NIL NIL NIL NIL)");
 	is_str(of("From: (c)\r\n\r\n").envelope, "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
 	is_str(of("Subject:\r\n\r\n").envelope, "(NIL \"\" NIL NIL NIL NIL NIL NIL NIL NIL)");
 	x = make(str_of("Subject: a\0b\r\n\r\n", 16), &mail_index_limits_default);
@@ -119,17 +121,19 @@ static void structures(void **state)
 
 	is_str(x.body, "((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 7 1)(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\" "
 		       "\"NAME\" \"cc.diff\") \"<960723163407.20117h@cac.washington.edu>\" \"Compiler diff\" \"BASE64\" 4 0) \"mixed\")");
-	x = of("Content-Type: image/png\r\nContent-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\r\nContent-Location: http://x.test/\r\n a\r\n"
-	       "Content-Disposition: attachment; filename*0*=utf-8''a%20; filename*1=b\r\nContent-Language: en, de (x)\r\n\r\nx");
-	is_str(x.bodystructure, "(\"image\" \"png\" NIL NIL NIL \"7bit\" 1 \"Q2hlY2sgSW50ZWdyaXR5IQ==\" (\"attachment\" (\"filename*0*\" "
-				"\"utf-8''a%20\" \"filename*1\" \"b\")) (\"en\" \"de\") \"http://x.test/ a\")");
+	x = of("Content-Type: image/png\r\nContent-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\r\nContent-Location: http://x.test/\r\n  a\r\n"
+	       "Content-Disposition: attachment; filename*0*=utf-8''a%20; filename*1=\"b c\"\r\nContent-Language: en, de (x)\r\n\r\nx");
+	is_str(x.bodystructure, "(\"image\" \"png\" NIL NIL NIL \"7bit\" 1 \"Q2hlY2sgSW50ZWdyaXR5IQ==\" (\"attachment\" (\"filename*\" \"utf-8''a%20b%20c\")) "
+				"(\"en\" \"de\") \"http://x.test/ a\")");
+	is_str(of("Content-Type: a/b; n*1=2; n*0=1; m*1=x; k*=utf-8''x; n*2*=%33\r\nContent-Transfer-Encoding: two words\r\n\r\n").body,
+		"(\"a\" \"b\" (\"n*\" \"''12%33\" \"m*1\" \"x\" \"k*\" \"utf-8''x\") NIL NIL \"7bit\" 0)");
 	x = of("Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx\r\n");
 	is_str(x.bodystructure, "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 18 (NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
 				"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 1 NIL NIL NIL NIL) 3 NIL NIL NIL NIL)");
 	x = of("Content-Type: multipart/mixed\r\n\r\nno boundary\r\n");
 	is_str(x.body, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 13 1)");
 	x = of("Content-Type: multipart/mixed; boundary=b\r\n\r\nnothing\r\n");
-	is_str(x.bodystructure, "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)");
+	is_str(x.bodystructure, "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)");
 	is_str(of("Content-Type: garbage\r\n\r\n").body, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)");
 	is_str(of("Content-Type: text; charset=utf-8\r\n\r\n").body, "(\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 0 0)");
 }

@@ -98,7 +98,7 @@ static SUSPENDS enum outcome refuse(struct imap *im, const struct imap_literal *
 enum outcome imap_append(struct imap *im, struct cur *args)
 {
 	struct imap_append *x = arena_new(&im->cmd, struct imap_append);
-	struct str name, rest = cur_rest(args);
+	struct str name, rest = arena_dup(&im->cmd, cur_rest(args)); /* the line's end is read into the line's place */
 	enum outcome o;
 
 	if (!imap_append_parse(rest, &im->cmd, x))

@@ -18,7 +18,9 @@ enum outcome imap_starttls(struct imap *im, struct cur *args)
 	(void)args;
 	if (!door_can_tls(im->d))
 		return imap_fail(im, BAD_STATE, STR(""), STR("TLS is on already or not to be had here"));
+	stream_drop_input(&im->d->stream); /* I2; what comes after the reply is the handshake */
 	imap_reply(im, OK);
+	im->replied = true;
 	imap_out_flush(im);
 	stream_flush(&im->d->stream);
 	im->done = !door_start_tls(im->d);

@@ -241,7 +241,6 @@ static void open_row(struct fetching *f, const struct ipc_row *row)
 {
 	f->row = row;
 	f->n_streamed = 0;
-	f->index = (struct mail_index){ 0 };
 	f->message = (struct imap_message){ .size = row->size, .prefix_n = row->prefix_n, .header_n = row->header_n };
 	if ((f->want & (WANT_HEADER | WANT_BODY)) == WANT_HEADER)
 		f->message.header_n = row->body_n;
@@ -258,9 +257,7 @@ static SUSPENDS enum outcome add_row(struct fetching *f, const struct ipc_row *r
 	struct buf *out = &f->im->out;
 	size_t from = out->n;
 
-	if (f->want)
-		open_row(f, row);
-	f->row = row;
+	open_row(f, row);
 	buf_addz(out, "* ");
 	buf_add_u64(out, row->seq);
 	buf_addz(out, " FETCH (");

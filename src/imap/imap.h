@@ -66,6 +66,7 @@ struct imap {
 	uint32_t n_bad;
 	int64_t login_until_ms;
 	bool news;        /* the command changed the mailbox itself: report before the reply */
+	bool replied;     /* the tagged reply went out already */
 	bool done;        /* the session ends without more words */
 	struct imap_box box;
 };

@@ -46,17 +46,16 @@ static SUSPENDS enum line_state take_line(struct imap *im, size_t *room, struct 
 
 	tail->n = 0;
 	for (;;) {
-		struct str in = stream_peek(s), chunk;
+		struct str in = stream_peek(s), chunk, kept;
 		ssize_t lf = str_find(in, '\n');
 
 		if (in.n == 0)
 			return LINE_LOST;
 		chunk = str_sub(in, 0, lf < 0 ? in.n : (size_t)lf + 1);
-		over |= chunk.n > *room;
-		if (!over) {
-			buf_add(&im->line, chunk);
-			*room -= chunk.n;
-		}
+		kept = str_sub(chunk, 0, *room);
+		over |= kept.n < chunk.n;
+		buf_add(&im->line, kept);
+		*room -= kept.n;
 		tail_add(tail, chunk);
 		stream_take(s, chunk.n);
 		if (lf >= 0)

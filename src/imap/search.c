@@ -38,6 +38,19 @@ static SUSPENDS void add_found(struct imap *im, const struct ipc_search_reply *r
 	}
 }
 
+/* As ipc.def lays it out. */
+static size_t record_size(const struct imap_search *s)
+{
+	size_t n = IPC_SEARCH_FIXED;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct ipc_search_key *k = &s->keys[i];
+
+		n += IPC_SEARCH_KEY_FIXED + k->field.n + k->text.n + k->n_set * IPC_RANGE_FIXED;
+	}
+	return n;
+}
+
 /* The line is begun with the first answer, so that a failure before leaves none. */
 static SUSPENDS enum outcome run(struct imap *im, struct ipc_search *m)
 {
@@ -71,7 +84,7 @@ enum outcome imap_search(struct imap *im, struct cur *args)
 		return imap_fail(im, FAILED, STR("BADCHARSET (US-ASCII UTF-8)"), STR("That charset is not known here"));
 	m.keys = s.keys;
 	m.n_keys = s.n;
-	if (o == OVER_LIMIT || (o == OK && ipc_size(IPC_SEARCH, false, &m) > IPC_RECORD_MAX))
+	if (o == OVER_LIMIT || (o == OK && record_size(&s) > IPC_RECORD_MAX))
 		return imap_fail(im, OVER_LIMIT, STR("LIMIT"), STR("The search is too large or too deep"));
 	if (o != OK)
 		return o;

@@ -238,7 +238,8 @@ static SUSPENDS void command_run(struct imap *im, enum imap_input input)
 	o = cur_ok(&c) ? run(im, input, &c) : BAD_SYNTAX;
 	if (!im->done)
 		report_news(im);
-	imap_reply(im, o);
+	if (!im->replied)
+		imap_reply(im, o);
 }
 
 /* What belongs to one command alone goes; what is left is a quiet session. */
@@ -249,7 +250,7 @@ static void command_end(struct imap *im)
 	arena_fini(&im->cmd);
 	arena_fini(&im->work);
 	im->command = NULL;
-	im->by_uid = im->news = false;
+	im->by_uid = im->news = im->replied = false;
 	im->code = im->text = (struct str){ 0 };
 	im->tag = STR("*");
 }

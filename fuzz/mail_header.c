@@ -22,7 +22,8 @@ static void check_addresses(struct str value)
 		die_unless(a.kind != MAIL_GROUP_START || !in_group, "a group in a group");
 		die_unless(a.kind != MAIL_GROUP_END || in_group, "the end of no group");
 		in_group = a.kind == MAIL_GROUP_START || (in_group && a.kind != MAIL_GROUP_END);
-		die_unless(a.name.n + a.local.n + a.domain.n + a.route.n <= value.n * 2 + 2, "an address longer than its field");
+		die_unless(a.name.n + a.local.n + a.domain.n + a.route.n <= value.n * 2 + 2,
+			"an address longer than its field");
 	}
 	die_unless(!in_group, "a group without an end");
 	mail_address_list_fini(&l);
@@ -64,7 +65,8 @@ static void check_decoders(struct str s, unsigned max)
 	die_unless(mail_utf8_ok(buf_str(&out)) && mail_utf8_ok(buf_str(&small)), "a decoded header is not UTF-8");
 	die_unless(small.n <= max && str_starts(buf_str(&out), buf_str(&small)), "a cut header");
 	for (int e = 0; e <= MAIL_ENCODING_OTHER; e++) {
-		static const char charsets[][16] = { "", "utf-8", "iso-8859-1", "gb2312", "iso-2022-jp", "utf-16", "utf-7", "hz-gb-2312" };
+		static const char charsets[][16] = { "", "utf-8", "iso-8859-1", "gb2312", "iso-2022-jp", "utf-16",
+			"utf-7", "hz-gb-2312" };
 
 		buf_reset(&out);
 		mail_text_decode(s, (enum mail_encoding)e, str_z(charsets[(max + (unsigned)e) % 8]), s.n, &out);
@@ -99,7 +101,8 @@ static void check_walk(struct str s)
 
 	while (mail_header_next(&h, &f)) {
 		die_unless(f.at == at && f.n > 0 && at + f.n <= s.n, "fields do not follow each other");
-		die_unless(f.value.p >= s.p + f.at && f.value.p + f.value.n <= s.p + f.at + f.n, "a value outside its field");
+		die_unless(f.value.p >= s.p + f.at && f.value.p + f.value.n <= s.p + f.at + f.n,
+			"a value outside its field");
 		at += f.n;
 	}
 	die_unless(mail_header_size(s) >= at && mail_header_size(s) <= at + 2, "size of the header");

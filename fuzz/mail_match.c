@@ -17,7 +17,8 @@ static void check_fold(struct str s)
 	die_unless(!once.full && mail_utf8_ok(buf_str(&once)), "a folded text is not UTF-8");
 	if (mail_ascii_ok(s)) {
 		mail_fold(buf_str(&once), &again);
-		die_unless(once.n == s.n && str_ieq(buf_str(&once), s) && str_eq(buf_str(&once), buf_str(&again)), "ASCII folded");
+		die_unless(once.n == s.n && str_ieq(buf_str(&once), s) && str_eq(buf_str(&once), buf_str(&again)),
+			"ASCII folded");
 	}
 	die_unless(mail_folded_contains(buf_str(&once), (struct str){ 0 }), "the empty needle");
 	buf_fini(&once);
@@ -47,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	die_unless(results[0] || !results[1], "in the body but not in the text");
 	die_unless(results[3] || !results[2], "in a field that is not there");
 	for (size_t i = 0; i < 4; i++)
-		die_unless(mail_match(letter, &terms[i], 1, &alone, &l) == results[i] && alone == results[i], "alone and with others");
+		die_unless(mail_match(letter, &terms[i], 1, &alone, &l) == results[i] && alone == results[i],
+			"alone and with others");
 	check_fold(letter);
 	return 0;
 }

@@ -13,7 +13,8 @@ static void check_again(const struct mail_path *p, unsigned flags, const struct 
 	buf_init(&b, 4096);
 	mail_mailbox_add(&b, p->local, p->domain);
 	die_unless(mail_mailbox_parse(buf_str(&b), flags, l, a, &q) == OK, "what is written does not parse");
-	die_unless(str_eq(p->local, q.local) && str_eq(p->domain, q.domain), "what is written parses to something else");
+	die_unless(
+		str_eq(p->local, q.local) && str_eq(p->domain, q.domain), "what is written parses to something else");
 	die_unless(p->literal == q.literal && p->utf8 == q.utf8, "flags");
 	buf_fini(&b);
 }

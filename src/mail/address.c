@@ -33,8 +33,8 @@ static bool is_space(int c)
 
 static bool is_special(int c)
 {
-	return c == '(' || c == ')' || c == '<' || c == '>' || c == '[' || c == ']' || c == ':' || c == ';' || c == '@' ||
-	       c == ',' || c == '.' || c == '"' || is_space(c);
+	return c == '(' || c == ')' || c == '<' || c == '>' || c == '[' || c == ']' || c == ':' || c == ';' ||
+	       c == '@' || c == ',' || c == '.' || c == '"' || is_space(c);
 }
 
 /* Offset behind a comment or quoted string whose opening character is first in s; 0 when it has no end. */
@@ -180,7 +180,8 @@ static void take_domain(struct mail_address_list *l)
 			while (!cur_end(&l->c) && cur_peek(&l->c) != ']' && !is_space(cur_peek(&l->c)))
 				buf_addc(&l->domain, (char)cur_take(&l->c));
 		else
-			buf_add(&l->domain, ch == '.' || ch == '@' || ch == ']' ? cur_bytes(&l->c, 1) : take_atom(&l->c));
+			buf_add(&l->domain,
+				ch == '.' || ch == '@' || ch == ']' ? cur_bytes(&l->c, 1) : take_atom(&l->c));
 	}
 }
 
@@ -207,7 +208,8 @@ static void take_angle(struct mail_address_list *l)
 	if (cur_peek(&l->c) == '@' || cur_peek(&l->c) == ',')
 		take_route(l);
 	spaced = skip_cfws(l);
-	for (int ch; (ch = cur_peek(&l->c)) >= 0 && ch != '@' && ch != '>' && ch != '<' && ch != ','; spaced = skip_cfws(l))
+	for (int ch; (ch = cur_peek(&l->c)) >= 0 && ch != '@' && ch != '>' && ch != '<' && ch != ',';
+		spaced = skip_cfws(l))
 		take_word(l, spaced);
 	if (cur_try(&l->c, '@')) {
 		take_domain(l);

@@ -14,7 +14,8 @@ enum mail_address_kind { MAIL_ADDRESS, MAIL_GROUP_START, MAIL_GROUP_END };
 /* Views are valid until the next call on the list. */
 struct mail_address {
 	enum mail_address_kind kind;
-	struct str name;   /* display name without quotes and escapes, encoded words as found; a group's name; else a comment */
+	struct str
+		name; /* display name without quotes and escapes, encoded words as found; a group's name; else a comment */
 	struct str route;  /* obsolete source route, "@a,@b" */
 	struct str local;  /* without quotes and escapes */
 	struct str domain; /* as written, without white space; literals with their brackets */

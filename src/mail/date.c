@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "base/cur.h"
 
-static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
+	"Dec" };
 
 struct moment {
 	int year, month, day, hour, minute, second, zone_min;

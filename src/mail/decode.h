@@ -19,7 +19,8 @@ void mail_header_decode(struct str value, struct buf *out);
 /* Adds the bytes of a body without its transfer encoding. OTHER counts as none. */
 void mail_body_decode(struct str body, enum mail_encoding encoding, struct buf *out);
 /* The same, and from its charset to UTF-8. size_max bounds the bytes before charset conversion. */
-void mail_text_decode(struct str body, enum mail_encoding encoding, struct str charset, size_t size_max, struct buf *out);
+void mail_text_decode(
+	struct str body, enum mail_encoding encoding, struct str charset, size_t size_max, struct buf *out);
 
 /* What a Content-Transfer-Encoding field says; absent is 7BIT. */
 enum mail_encoding mail_encoding_parse(struct str value);

@@ -35,7 +35,7 @@ struct found {
 struct envelope {
 	struct VEC(struct found) found;
 	size_t list_max, string_max; /* bytes of one field */
-	bool brief;                  /* what does not fit is left out */
+	bool brief;		     /* what does not fit is left out */
 	struct buf *out;
 	size_t from_at, from_n; /* where the From list is in out */
 };

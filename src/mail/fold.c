@@ -16,7 +16,7 @@
 
 #define SEGMENT_MIN 128 /* bytes after which a segment ends where it may */
 #define SEGMENT_MAX 256 /* bytes at which it ends in any case */
-#define CHUNK 65536     /* of ASCII between looks at the room */
+#define CHUNK 65536	/* of ASCII between looks at the room */
 
 typedef signed char lanes __attribute__((vector_size(16)));
 

@@ -16,8 +16,8 @@ struct mail_header {
 struct mail_field {
 	struct str name;  /* without the colon and blanks before it; empty when the line is no field */
 	struct str value; /* what follows the colon, as found: folded, without the last line end */
-	size_t at;        /* offset of the field in the bytes */
-	size_t n;         /* its bytes, the last line end included */
+	size_t at;	  /* offset of the field in the bytes */
+	size_t n;	  /* its bytes, the last line end included */
 };
 
 /* bytes: a header, or a letter or part that begins with one. */

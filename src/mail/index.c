@@ -147,7 +147,8 @@ static struct str shorten_msg_ids(struct str all, size_t size_max, struct arena 
 	space = str_find(str_from(all, from), ' ');
 	if (space < 0)
 		return arena_dup(a, str_sub(all, 0, (size_t)first));
-	return arena_fmt(a, "%.*s%.*s", STR_ARG(str_sub(all, 0, (size_t)first)), STR_ARG(str_from(all, from + (size_t)space)));
+	return arena_fmt(
+		a, "%.*s%.*s", STR_ARG(str_sub(all, 0, (size_t)first)), STR_ARG(str_from(all, from + (size_t)space)));
 }
 
 static struct str all_msg_ids(struct str value, size_t size_max, struct arena *a)
@@ -174,8 +175,8 @@ struct decoded {
 	struct buf subject, from, to, cc, bcc;
 };
 
-static void take_field(struct decoded *d, const struct mail_field *f, const struct mail_index_limits *l, struct arena *a,
-	struct mail_index *x)
+static void take_field(struct decoded *d, const struct mail_field *f, const struct mail_index_limits *l,
+	struct arena *a, struct mail_index *x)
 {
 	struct {
 		struct str name;

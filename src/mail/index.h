@@ -16,7 +16,14 @@
 
 enum mail_part_kind { MAIL_PART_LEAF, MAIL_PART_MULTIPART, MAIL_PART_MESSAGE /* message/rfc822: one child */ };
 
-enum mail_encoding { MAIL_ENCODING_7BIT, MAIL_ENCODING_8BIT, MAIL_ENCODING_BINARY, MAIL_ENCODING_BASE64, MAIL_ENCODING_QP, MAIL_ENCODING_OTHER };
+enum mail_encoding {
+	MAIL_ENCODING_7BIT,
+	MAIL_ENCODING_8BIT,
+	MAIL_ENCODING_BINARY,
+	MAIL_ENCODING_BASE64,
+	MAIL_ENCODING_QP,
+	MAIL_ENCODING_OTHER
+};
 
 /* One part, in the order of a walk that visits a parent before its children. The letter itself is part 0. */
 struct mail_part {
@@ -26,45 +33,48 @@ struct mail_part {
 	uint32_t body_n;     /* without the CRLF that belongs to the boundary after it (RFC 2046 5.1.1) */
 	uint32_t body_lines; /* LFs in the body */
 	uint16_t parent;     /* index of the parent; 0 for part 0 itself */
-	uint8_t depth;       /* 0 for the letter */
-	uint8_t kind;        /* enum mail_part_kind */
+	uint8_t depth;	     /* 0 for the letter */
+	uint8_t kind;	     /* enum mail_part_kind */
 	uint8_t encoding;    /* enum mail_encoding */
 };
 
 struct mail_index {
-	uint32_t size;      /* bytes of the letter */
-	uint32_t lines;     /* LFs in the letter */
-	bool has_8bit;      /* some byte above 0x7f */
+	uint32_t size;	/* bytes of the letter */
+	uint32_t lines; /* LFs in the letter */
+	bool has_8bit;	/* some byte above 0x7f */
 	bool has_nul;
-	bool has_bare;      /* a CR or LF that is not of a CRLF */
-	bool cut;           /* a limit on parts or depth was met: what lies deeper is one leaf */
-	int64_t date_s;     /* Date:, seconds since 1970 UTC; INT64_MIN when absent or not a date */
-	int32_t date_zone_min;    /* its zone, minutes east of UTC: the day the writer saw is mail_date_day(date_s, date_zone_min) */
-	struct str envelope;      /* IMAP ENVELOPE as sent, from "(" to ")" (RFC 9051 7.5.2) */
-	struct str body;          /* IMAP BODY, non-extensible form */
+	bool has_bare;		  /* a CR or LF that is not of a CRLF */
+	bool cut;		  /* a limit on parts or depth was met: what lies deeper is one leaf */
+	int64_t date_s;		  /* Date:, seconds since 1970 UTC; INT64_MIN when absent or not a date */
+	int32_t date_zone_min;	  /* its zone, minutes east of UTC, for mail_date_day(): the day the writer saw */
+	struct str envelope;	  /* IMAP ENVELOPE as sent, from "(" to ")" (RFC 9051 7.5.2) */
+	struct str body;	  /* IMAP BODY, non-extensible form */
 	struct str bodystructure; /* IMAP BODYSTRUCTURE with extension data */
 	/* Decoded (RFC 2047, charsets) to UTF-8, folded white space made one space, for SEARCH and SORT; cut at a limit. */
 	struct str subject, from, to, cc, bcc;
-	struct str message_id;  /* with angle brackets, as found, or empty */
+	struct str message_id;	/* with angle brackets, as found, or empty */
 	struct str in_reply_to; /* first message id in it */
-	struct str references;  /* message ids, one space between; beyond field_max the first and as many of the last as fit */
+	/* Message ids, one space between; beyond field_max the first and as many of the last as fit. */
+	struct str references;
 	uint16_t n_parts;
 	const struct mail_part *parts;
 };
 
 struct mail_index_limits {
-	uint32_t parts_max;   /* 1..65535; default 1000 */
-	uint32_t depth_max;   /* 1..200; default 50 */
-	uint32_t header_max;  /* bytes of one header that are read for ENVELOPE and the decoded fields; default 262144 */
-	uint32_t text_max;    /* bytes of envelope, body and bodystructure each; default 65536. Beyond: a shorter, still valid form */
-	uint32_t field_max;   /* bytes of each decoded field; default 4096 */
+	uint32_t parts_max;  /* 1..65535; default 1000 */
+	uint32_t depth_max;  /* 1..200; default 50 */
+	uint32_t header_max; /* bytes of one header that are read for ENVELOPE and the decoded fields; default 262144 */
+	uint32_t
+		text_max; /* bytes of envelope, body and bodystructure each; default 65536. Beyond: a shorter, still valid form */
+	uint32_t field_max; /* bytes of each decoded field; default 4096 */
 };
 
 extern const struct mail_index_limits mail_index_limits_default;
 
 /* Makes the index of a letter. Never fails: any bytes have an index (of the first 4 GB). All views point into the arena, which
  * must have room for parts_max parts, 3 times text_max, 6 times field_max and 4 KB. Linear in the letter. Pure. */
-void mail_index_make(struct str letter, const struct mail_index_limits *limits, struct arena *a, struct mail_index *out);
+void mail_index_make(
+	struct str letter, const struct mail_index_limits *limits, struct arena *a, struct mail_index *out);
 
 void mail_index_encode(const struct mail_index *x, struct buf *out);
 /* Views point into bytes (and parts into the arena). FAILED when the bytes are no index of a known version; every offset

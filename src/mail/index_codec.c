@@ -39,10 +39,10 @@ static void add_part(struct buf *out, const struct mail_part *p)
 }
 
 /* The strings in their order, for both ways. */
-#define STRINGS(x)                                                                                                           \
-	{                                                                                                                    \
-		&(x)->envelope, &(x)->body, &(x)->bodystructure, &(x)->subject, &(x)->from, &(x)->to, &(x)->cc, &(x)->bcc, \
-			&(x)->message_id, &(x)->in_reply_to, &(x)->references                                                \
+#define STRINGS(x)                                                                                                     \
+	{                                                                                                              \
+		&(x)->envelope, &(x)->body, &(x)->bodystructure, &(x)->subject, &(x)->from, &(x)->to, &(x)->cc,        \
+			&(x)->bcc, &(x)->message_id, &(x)->in_reply_to, &(x)->references                               \
 	}
 #define N_STRINGS 11
 
@@ -106,7 +106,8 @@ static bool part_ok(const struct mail_part *parts, size_t i, uint32_t size)
 {
 	const struct mail_part *p = &parts[i];
 
-	return p->kind <= MAIL_PART_MESSAGE && p->encoding <= MAIL_ENCODING_OTHER && extent_ok(p, size) && place_ok(parts, i);
+	return p->kind <= MAIL_PART_MESSAGE && p->encoding <= MAIL_ENCODING_OTHER && extent_ok(p, size) &&
+	       place_ok(parts, i);
 }
 
 static void take_parts(struct cur *c, struct arena *a, struct mail_index *out)

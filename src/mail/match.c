@@ -133,7 +133,8 @@ static void search_body(struct search *s, const struct mime_node *n)
 	buf_init(&name, 80);
 	buf_reset(&s->text);
 	buf_reset(&s->folded);
-	mail_text_decode(body, (enum mail_encoding)n->part.encoding, charset_of(&n->head, &name), s->limits->part_max, &s->text);
+	mail_text_decode(
+		body, (enum mail_encoding)n->part.encoding, charset_of(&n->head, &name), s->limits->part_max, &s->text);
 	mail_fold(buf_str(&s->text), &s->folded);
 	search_folded(s, MAIL_MATCH_BODY);
 	search_folded(s, MAIL_MATCH_TEXT);

@@ -12,8 +12,8 @@
 struct mail_match_term {
 	enum {
 		MAIL_MATCH_HEADER, /* in a value of the letter's fields named field; an empty needle: such a field exists */
-		MAIL_MATCH_BODY,   /* in the text parts, those of nested messages too */
-		MAIL_MATCH_TEXT,   /* the same, and in the header of every part, names included */
+		MAIL_MATCH_BODY, /* in the text parts, those of nested messages too */
+		MAIL_MATCH_TEXT, /* the same, and in the header of every part, names included */
 	} kind;
 	struct str field;  /* for HEADER: its name, ASCII case folded */
 	struct str needle; /* UTF-8, as the client sent it */
@@ -21,7 +21,7 @@ struct mail_match_term {
 
 struct mail_match_limits {
 	struct mail_index_limits walk; /* parts_max, depth_max, header_max */
-	uint32_t part_max;             /* bytes of one text part that are looked at, decoded; default 4 MiB */
+	uint32_t part_max;	       /* bytes of one text part that are looked at, decoded; default 4 MiB */
 };
 
 extern const struct mail_match_limits mail_match_limits_default;

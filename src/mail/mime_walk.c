@@ -25,10 +25,10 @@ struct walk {
 	const struct mail_index_limits *limits;
 	struct mime_tree *tree;
 	struct VEC(struct open_multipart) open;
-	bool frozen;           /* a part too many began: no line is a boundary any more */
-	size_t at;             /* start of the next line */
-	uint32_t lines;        /* LFs before at */
-	uint32_t current;      /* the innermost part that is not at its end */
+	bool frozen;	  /* a part too many began: no line is a boundary any more */
+	size_t at;	  /* start of the next line */
+	uint32_t lines;	  /* LFs before at */
+	uint32_t current; /* the innermost part that is not at its end */
 };
 
 /* How a line that begins with "--" matches an open multipart. */
@@ -197,7 +197,8 @@ static bool open_multipart(struct walk *w, uint32_t node)
 
 		ok = b.n > 0;
 		if (ok)
-			*vec_push(&w->open) = (struct open_multipart){ .boundary = str_of(mem_dup(b.p, b.n), b.n), .node = node };
+			*vec_push(&w->open) =
+				(struct open_multipart){ .boundary = str_of(mem_dup(b.p, b.n), b.n), .node = node };
 	}
 	buf_fini(&value);
 	return ok;

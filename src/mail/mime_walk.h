@@ -20,8 +20,8 @@ struct mime_node {
 
 struct mime_tree {
 	struct VEC(struct mime_node) nodes; /* a parent before its children, the letter first */
-	uint32_t lines; /* LFs in the letter */
-	bool cut;       /* a limit was met */
+	uint32_t lines;			    /* LFs in the letter */
+	bool cut;			    /* a limit was met */
 };
 
 /* Any bytes have a tree of at least one node. Views point into the letter. Linear in its size (times depth_max for lines that

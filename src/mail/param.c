@@ -18,8 +18,9 @@ static bool is_space(int c)
 
 static bool is_token(unsigned char c)
 {
-	return c > ' ' && c != 0x7f && c != '(' && c != ')' && c != '<' && c != '>' && c != '@' && c != ',' && c != ';' &&
-	       c != ':' && c != '\\' && c != '"' && c != '/' && c != '[' && c != ']' && c != '?' && c != '=';
+	return c > ' ' && c != 0x7f && c != '(' && c != ')' && c != '<' && c != '>' && c != '@' && c != ',' &&
+	       c != ';' && c != ':' && c != '\\' && c != '"' && c != '/' && c != '[' && c != ']' && c != '?' &&
+	       c != '=';
 }
 
 /* A comment with those nested in it; one without an end reaches to the end. */
@@ -169,8 +170,8 @@ bool mail_param_next(struct mail_params *p, struct buf *text, struct str *name, 
 
 /* What an attribute of RFC 2231 says: "name*2*" is section 2, encoded. */
 struct section {
-	uint32_t n;   /* number of the section */
-	bool plain;   /* no section: the whole value */
+	uint32_t n; /* number of the section */
+	bool plain; /* no section: the whole value */
 	bool encoded;
 };
 
@@ -243,8 +244,8 @@ static struct str charset_in(const struct mail_params *p, struct str charset)
 	return at < 0 ? (struct str){ 0 } : str_sub(rest, (size_t)at, charset.n);
 }
 
-static bool join(const struct mail_params *p, const struct piece *pieces, struct str all, struct buf *out,
-	struct str *charset)
+static bool join(
+	const struct mail_params *p, const struct piece *pieces, struct str all, struct buf *out, struct str *charset)
 {
 	size_t i;
 
@@ -259,8 +260,8 @@ static bool join(const struct mail_params *p, const struct piece *pieces, struct
 }
 
 /* A plain value stands against continuations only when there are none; an encoded one is preferred to both. */
-static bool gather(const struct mail_params *params, struct str name, struct piece *pieces, struct piece *whole,
-	struct buf *all)
+static bool gather(
+	const struct mail_params *params, struct str name, struct piece *pieces, struct piece *whole, struct buf *all)
 {
 	struct mail_params p = *params;
 	struct str attribute, value;

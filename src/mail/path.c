@@ -37,7 +37,8 @@ static bool labels_ok(struct str s, bool utf8)
 		if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
 			return false;
 		for (size_t i = 0; i < label.n; i++)
-			if (!ascii_is_alnum(label.p[i]) && label.p[i] != '-' && !(utf8 && (unsigned char)label.p[i] > 0x7f))
+			if (!ascii_is_alnum(label.p[i]) && label.p[i] != '-' &&
+				!(utf8 && (unsigned char)label.p[i] > 0x7f))
 				return false;
 		any = true;
 	}
@@ -161,8 +162,8 @@ static bool is_postmaster(struct str local, unsigned flags)
 }
 
 /* Mailbox = Local-part "@" ( Domain / address-literal ) */
-static enum outcome take_mailbox(struct cur *c, unsigned flags, const struct mail_path_limits *l, struct arena *a,
-	struct mail_path *out)
+static enum outcome take_mailbox(
+	struct cur *c, unsigned flags, const struct mail_path_limits *l, struct arena *a, struct mail_path *out)
 {
 	size_t written;
 
@@ -183,8 +184,8 @@ static enum outcome take_mailbox(struct cur *c, unsigned flags, const struct mai
 	return mail_utf8_ok(out->local) ? OK : BAD_SYNTAX;
 }
 
-static enum outcome take_path(struct cur *c, unsigned flags, const struct mail_path_limits *l, struct arena *a,
-	struct mail_path *out)
+static enum outcome take_path(
+	struct cur *c, unsigned flags, const struct mail_path_limits *l, struct arena *a, struct mail_path *out)
 {
 	const char *from = c->p;
 	enum outcome o = OK;
@@ -204,8 +205,8 @@ static enum outcome take_path(struct cur *c, unsigned flags, const struct mail_p
 	return (size_t)(c->p - from) > l->path_max ? OVER_LIMIT : OK;
 }
 
-enum outcome mail_path_parse(struct cur *c, unsigned flags, const struct mail_path_limits *l, struct arena *a,
-	struct mail_path *out)
+enum outcome mail_path_parse(
+	struct cur *c, unsigned flags, const struct mail_path_limits *l, struct arena *a, struct mail_path *out)
 {
 	enum outcome o;
 
@@ -216,8 +217,8 @@ enum outcome mail_path_parse(struct cur *c, unsigned flags, const struct mail_pa
 	return o;
 }
 
-enum outcome mail_mailbox_parse(struct str s, unsigned flags, const struct mail_path_limits *l, struct arena *a,
-	struct mail_path *out)
+enum outcome mail_mailbox_parse(
+	struct str s, unsigned flags, const struct mail_path_limits *l, struct arena *a, struct mail_path *out)
 {
 	struct cur c = cur_of(s);
 	enum outcome o;

@@ -8,17 +8,17 @@
 #include "base/outcome.h"
 
 enum {
-	MAIL_PATH_NULL = 1,       /* "<>" is allowed (MAIL FROM) */
+	MAIL_PATH_NULL = 1,	  /* "<>" is allowed (MAIL FROM) */
 	MAIL_PATH_POSTMASTER = 2, /* "<postmaster>" without a domain is allowed (RCPT TO) */
-	MAIL_PATH_UTF8 = 4,       /* non-ASCII local parts and domains are allowed (SMTPUTF8) */
+	MAIL_PATH_UTF8 = 4,	  /* non-ASCII local parts and domains are allowed (SMTPUTF8) */
 };
 
 struct mail_path {
 	struct str local;  /* without quotes and escapes */
 	struct str domain; /* as written; an address literal with its brackets; empty for <> and <postmaster> */
-	bool null;         /* "<>" */
-	bool literal;      /* domain is an address literal */
-	bool utf8;         /* some byte above 0x7f */
+	bool null;	   /* "<>" */
+	bool literal;	   /* domain is an address literal */
+	bool utf8;	   /* some byte above 0x7f */
 };
 
 struct mail_path_limits {

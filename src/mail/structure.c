@@ -11,7 +11,7 @@
 #include "mail/param.h"
 
 #define JOINED_MAX 32 /* attempts to join sections in one field: each costs a walk over it */
-#define BRIEF_MAX 64 /* bytes of a token or parameter in the brief form */
+#define BRIEF_MAX 64  /* bytes of a token or parameter in the brief form */
 
 /* RFC 9051 has no multipart without a part. */
 #define NO_PART "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0"
@@ -32,12 +32,13 @@ static void make_envelope(struct mail_structure *s, uint32_t i)
 	e->node = i;
 	e->at = before;
 	if (s->text.max - before >= MAIL_ENVELOPE_EMPTY.n)
-		mail_envelope_add(mime_header_of(s->letter, child, s->limits->header_max), s->text.max - before, &s->text);
+		mail_envelope_add(
+			mime_header_of(s->letter, child, s->limits->header_max), s->text.max - before, &s->text);
 	e->n = s->text.n - before;
 }
 
-void mail_structure_init(struct mail_structure *s, struct str letter, const struct mime_tree *t,
-	const struct mail_index_limits *limits)
+void mail_structure_init(
+	struct mail_structure *s, struct str letter, const struct mime_tree *t, const struct mail_index_limits *limits)
 {
 	*s = (struct mail_structure){ .letter = letter, .tree = t, .limits = limits };
 	buf_init(&s->text, limits->text_max);
@@ -233,7 +234,8 @@ static void add_envelope(struct form *f, uint32_t node)
 	while (f->next_envelope < s->envelopes.n && s->envelopes.v[f->next_envelope].node < node)
 		f->next_envelope++;
 	if (!f->brief && f->next_envelope < s->envelopes.n && s->envelopes.v[f->next_envelope].node == node)
-		text = str_sub(buf_str(&s->text), s->envelopes.v[f->next_envelope].at, s->envelopes.v[f->next_envelope].n);
+		text = str_sub(
+			buf_str(&s->text), s->envelopes.v[f->next_envelope].at, s->envelopes.v[f->next_envelope].n);
 	buf_add(f->out, text.n ? text : MAIL_ENVELOPE_EMPTY);
 }
 

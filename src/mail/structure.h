@@ -19,8 +19,8 @@ struct mail_structure {
 };
 
 /* Makes the envelopes of nested messages, which both forms need. The letter and tree must outlive it. */
-void mail_structure_init(struct mail_structure *s, struct str letter, const struct mime_tree *t,
-	const struct mail_index_limits *limits);
+void mail_structure_init(
+	struct mail_structure *s, struct str letter, const struct mime_tree *t, const struct mail_index_limits *limits);
 void mail_structure_fini(struct mail_structure *s);
 
 /* Adds BODYSTRUCTURE (extended) or BODY, at most limits->text_max bytes: beyond, first without what a client can do without,

@@ -69,3 +69,14 @@ size_t mail_utf8_cut(struct str s, size_t n)
 		n--;
 	return n;
 }
+
+bool mail_utf8_add(struct buf *out, struct str s)
+{
+	size_t room = out->max - out->n;
+
+	if (out->full)
+		return false;
+	buf_add(out, str_sub(s, 0, mail_utf8_cut(s, room)));
+	out->full = s.n > room;
+	return !out->full;
+}

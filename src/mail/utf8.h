@@ -2,7 +2,7 @@
 #ifndef SALLYPORT_MAIL_UTF8_H
 #define SALLYPORT_MAIL_UTF8_H
 
-#include "base/str.h"
+#include "base/buf.h"
 
 /* Length of the sequence at the start of s (not empty), or 0 when it is not well formed. */
 size_t mail_utf8_size(struct str s);
@@ -13,5 +13,7 @@ bool mail_utf8_ok(struct str s);
 bool mail_ascii_ok(struct str s);
 /* The greatest length up to n at which well-formed s may be cut without halving a character. */
 size_t mail_utf8_cut(struct str s, size_t n);
+/* Adds what fits of well-formed s; false, and out->full set, when that was not all. */
+bool mail_utf8_add(struct buf *out, struct str s);
 
 #endif

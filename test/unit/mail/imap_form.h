@@ -236,7 +236,8 @@ static inline const char *form_part_wrong(struct str letter, const struct mail_i
 	if (p->body_lines != form_count_lines(str_sub(letter, p->body_at, p->body_n)))
 		return "lines of a body";
 	if (i == 0)
-		return p->header_at == 0 && p->depth == 0 && p->body_at + p->body_n == letter.n ? NULL : "the letter itself";
+		return p->header_at == 0 && p->depth == 0 && p->body_at + p->body_n == letter.n ? NULL
+												: "the letter itself";
 	if (p->parent >= i || p->depth != up->depth + 1 || up->kind == MAIL_PART_LEAF)
 		return "place";
 	if (p->header_at < up->body_at || (size_t)p->body_at + p->body_n > (size_t)up->body_at + up->body_n)
@@ -252,7 +253,8 @@ static inline const char *form_part_wrong(struct str letter, const struct mail_i
 	return NULL;
 }
 
-static inline const char *form_index_wrong(struct str letter, const struct mail_index *x, const struct mail_index_limits *l)
+static inline const char *form_index_wrong(
+	struct str letter, const struct mail_index *x, const struct mail_index_limits *l)
 {
 	size_t text_max = l->text_max < 120 ? 120 : l->text_max;
 
@@ -264,7 +266,8 @@ static inline const char *form_index_wrong(struct str letter, const struct mail_
 		return "bodystructure";
 	if (x->envelope.n > text_max || x->body.n > text_max || x->bodystructure.n > text_max)
 		return "text_max";
-	if (x->subject.n > l->field_max || x->from.n > l->field_max || x->to.n > l->field_max || x->references.n > l->field_max)
+	if (x->subject.n > l->field_max || x->from.n > l->field_max || x->to.n > l->field_max ||
+		x->references.n > l->field_max)
 		return "field_max";
 	if (!mail_utf8_ok(x->subject) || !mail_utf8_ok(x->from) || !mail_utf8_ok(x->to) || !mail_utf8_ok(x->cc) ||
 		!mail_utf8_ok(x->bcc) || !mail_utf8_ok(x->references) || !mail_utf8_ok(x->message_id))

@@ -20,7 +20,8 @@ static void is_list(const char *value, const char *want)
 		else if (a.kind == MAIL_GROUP_END)
 			buf_addc(&b, '}');
 		else
-			buf_addf(&b, "%.*s|%.*s|%.*s|%.*s", STR_ARG(a.name), STR_ARG(a.route), STR_ARG(a.local), STR_ARG(a.domain));
+			buf_addf(&b, "%.*s|%.*s|%.*s|%.*s", STR_ARG(a.name), STR_ARG(a.route), STR_ARG(a.local),
+				STR_ARG(a.domain));
 	}
 	mail_address_list_fini(&l);
 	if (!str_eq(buf_str(&b), str_z(want)))

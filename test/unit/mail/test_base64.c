@@ -28,8 +28,8 @@ static void vectors(void **state)
 
 static void strict(void **state)
 {
-	static const char *const bad[] = { "Z", "Zg", "Zg=", "Zg===", "====", "Zh==", "Zm9=", "Zm9v\n", " Zm9v", "Zm=v", "Zg==Zg==",
-		"Zm9-", "Zm\xc3v", "=m9v" };
+	static const char *const bad[] = { "Z", "Zg", "Zg=", "Zg===", "====", "Zh==", "Zm9=", "Zm9v\n", " Zm9v", "Zm=v",
+		"Zg==Zg==", "Zm9-", "Zm\xc3v", "=m9v" };
 	struct buf b;
 
 	buf_init(&b, 5);

@@ -27,7 +27,8 @@ static void rfc_5322(void **state)
 {
 	is_date("Fri, 21 Nov 1997 09:55:06 -0600", 880127706);
 	is_date("Tue, 1 Jul 2003 10:52:37 +0200", 1057049557);
-	is_date("Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)",
+	is_date("Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 "
+		"(Newfoundland Time)",
 		-27723480);
 	is_date("21 Nov 97 09:55:06 GMT", 880106106);
 	is_date("Fri, 21 Nov 1997 09(comment):   55  :  06 -0600", 880127706);

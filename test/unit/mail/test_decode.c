@@ -23,8 +23,10 @@ static void rfc_2047(void **state)
 	is_header("=?ISO-8859-1?Q?a_b?=", "a b");
 	is_header("=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=", "a b");
 	is_header("=?US-ASCII?Q?Keith_Moore?= <moore@cs.utk.edu>", "Keith Moore <moore@cs.utk.edu>");
-	is_header("=?ISO-8859-1?Q?Patrik_F=E4ltstr=F6m?= <paf@nada.kth.se>", "Patrik F\xc3\xa4ltstr\xc3\xb6m <paf@nada.kth.se>");
-	is_header("=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n =?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?=",
+	is_header("=?ISO-8859-1?Q?Patrik_F=E4ltstr=F6m?= <paf@nada.kth.se>",
+		"Patrik F\xc3\xa4ltstr\xc3\xb6m <paf@nada.kth.se>");
+	is_header("=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n "
+		  "=?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?=",
 		"If you can read this you understand the example.");
 	is_header("=?utf-8*en?q?lang?=", "lang");
 }

@@ -3,15 +3,15 @@
 
 #include "unit.h"
 
-#define LETTER                                     \
-	"From: a@b.test\r\n"                       \
-	"Subject : folded\r\n"                     \
-	" value\r\n"                               \
-	"not a field\r\n"                          \
-	"To: c@d.test\n"                           \
-	"X-Empty:\r\n"                             \
-	"subject: second\r\n"                      \
-	"\r\n"                                     \
+#define LETTER                                                                                                         \
+	"From: a@b.test\r\n"                                                                                           \
+	"Subject : folded\r\n"                                                                                         \
+	" value\r\n"                                                                                                   \
+	"not a field\r\n"                                                                                              \
+	"To: c@d.test\n"                                                                                               \
+	"X-Empty:\r\n"                                                                                                 \
+	"subject: second\r\n"                                                                                          \
+	"\r\n"                                                                                                         \
 	"Body: no field\r\n"
 
 static void walks_fields(void **state)

@@ -32,15 +32,19 @@ static struct mail_index of(const char *letter)
 
 static void plain(void **state)
 {
-	struct mail_index x = of("From: Terry Gray <gray@cac.washington.edu>\r\nSubject: s\r\n"
-				 "Date: Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\r\nMessage-Id: <B27397-0100000@cac.washington.edu>\r\n"
-				 "In-Reply-To: <a@b> and <c@d>\r\nReferences: <1@x>\r\n <2@\r\n x> junk <>\r\n\r\none\r\ntwo\r\n");
+	struct mail_index x =
+		of("From: Terry Gray <gray@cac.washington.edu>\r\nSubject: s\r\n"
+		   "Date: Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\r\nMessage-Id: <B27397-0100000@cac.washington.edu>\r\n"
+		   "In-Reply-To: <a@b> and <c@d>\r\nReferences: <1@x>\r\n <2@\r\n x> junk <>\r\n\r\none\r\ntwo\r\n");
 
-	is_str(x.envelope, "(\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" \"s\" ((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) "
-			   "((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((\"Terry Gray\" NIL \"gray\" "
-			   "\"cac.washington.edu\")) NIL NIL NIL \"<a@b> and <c@d>\" \"<B27397-0100000@cac.washington.edu>\")");
+	is_str(x.envelope,
+		"(\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" \"s\" ((\"Terry Gray\" NIL \"gray\" "
+		"\"cac.washington.edu\")) "
+		"((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((\"Terry Gray\" NIL \"gray\" "
+		"\"cac.washington.edu\")) NIL NIL NIL \"<a@b> and <c@d>\" \"<B27397-0100000@cac.washington.edu>\")");
 	is_str(x.body, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 2)");
-	is_str(x.bodystructure, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 2 NIL NIL NIL NIL)");
+	is_str(x.bodystructure,
+		"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 2 NIL NIL NIL NIL)");
 	is_str(x.message_id, "<B27397-0100000@cac.washington.edu>");
 	is_str(x.in_reply_to, "<a@b>");
 	is_str(x.references, "<1@x> <2@x>");
@@ -92,14 +96,16 @@ static void facts_at_every_offset(void **state)
 
 static void envelopes(void **state)
 {
-	struct mail_index x = of("From: =?utf-8?q?J=C3=B6rg?= <j@x.test>\r\nSender: s@x.test\r\nReply-To: \r\n"
-				 "To: A Group:Ed <c@a.test>, x@b.test;\r\nTo: more@c.test\r\nCc: \"q\\\"uote\\\\d\" <q@x.test>\r\n"
-				 "Bcc: (nothing)\r\nSubject: caf\xc3\xa9\r\n  folded \"quoted\"\r\n\r\n");
+	struct mail_index x =
+		of("From: =?utf-8?q?J=C3=B6rg?= <j@x.test>\r\nSender: s@x.test\r\nReply-To: \r\n"
+		   "To: A Group:Ed <c@a.test>, x@b.test;\r\nTo: more@c.test\r\nCc: \"q\\\"uote\\\\d\" <q@x.test>\r\n"
+		   "Bcc: (nothing)\r\nSubject: caf\xc3\xa9\r\n  folded \"quoted\"\r\n\r\n");
 
-	is_str(x.envelope, "(NIL {21}\r\ncaf\xc3\xa9 folded \"quoted\" ((\"=?utf-8?q?J=C3=B6rg?=\" NIL \"j\" \"x.test\")) "
-			   "((NIL NIL \"s\" \"x.test\")) ((\"=?utf-8?q?J=C3=B6rg?=\" NIL \"j\" \"x.test\")) "
-			   "((NIL NIL \"A Group\" NIL)(\"Ed\" NIL \"c\" \"a.test\")(NIL NIL \"x\" \"b.test\")(NIL NIL NIL NIL)"
-			   "(NIL NIL \"more\" \"c.test\")) ((\"q\\\"uote\\\\d\" NIL \"q\" \"x.test\")) NIL NIL NIL)");
+	is_str(x.envelope,
+		"(NIL {21}\r\ncaf\xc3\xa9 folded \"quoted\" ((\"=?utf-8?q?J=C3=B6rg?=\" NIL \"j\" \"x.test\")) "
+		"((NIL NIL \"s\" \"x.test\")) ((\"=?utf-8?q?J=C3=B6rg?=\" NIL \"j\" \"x.test\")) "
+		"((NIL NIL \"A Group\" NIL)(\"Ed\" NIL \"c\" \"a.test\")(NIL NIL \"x\" \"b.test\")(NIL NIL NIL NIL)"
+		"(NIL NIL \"more\" \"c.test\")) ((\"q\\\"uote\\\\d\" NIL \"q\" \"x.test\")) NIL NIL NIL)");
 	is_str(x.from, "J\xc3\xb6rg <j@x.test>");
 	is_str(x.to, "A Group:Ed <c@a.test>, x@b.test;, more@c.test");
 	is_str(x.subject, "caf\xc3\xa9 folded \"quoted\"");
@@ -114,28 +120,42 @@ static void envelopes(void **state)
 /* The example of RFC 9051 7.5.2, and with what extension data there is. */
 static void structures(void **state)
 {
-	struct mail_index x = of("Content-Type: multipart/mixed; boundary=\"x\"\r\n\r\n--x\r\nContent-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n"
-				 "\r\n12345\r\n\r\n--x\r\nContent-Type: TEXT/PLAIN; CHARSET=US-ASCII; NAME=cc.diff\r\n"
-				 "Content-ID: <960723163407.20117h@cac.washington.edu>\r\nContent-Description: Compiler diff\r\n"
-				 "Content-Transfer-Encoding: BASE64\r\n\r\nYQ==\r\n--x--\r\n");
+	struct mail_index x =
+		of("Content-Type: multipart/mixed; boundary=\"x\"\r\n\r\n--x\r\nContent-Type: TEXT/PLAIN; "
+		   "CHARSET=US-ASCII\r\n"
+		   "\r\n12345\r\n\r\n--x\r\nContent-Type: TEXT/PLAIN; CHARSET=US-ASCII; NAME=cc.diff\r\n"
+		   "Content-ID: <960723163407.20117h@cac.washington.edu>\r\nContent-Description: Compiler diff\r\n"
+		   "Content-Transfer-Encoding: BASE64\r\n\r\nYQ==\r\n--x--\r\n");
 
-	is_str(x.body, "((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 7 1)(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\" "
-		       "\"NAME\" \"cc.diff\") \"<960723163407.20117h@cac.washington.edu>\" \"Compiler diff\" \"BASE64\" 4 0) \"mixed\")");
-	x = of("Content-Type: image/png\r\nContent-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\r\nContent-Location: http://x.test/\r\n  a\r\n"
-	       "Content-Disposition: attachment; filename*0*=utf-8''a%20; filename*1=\"b c\"\r\nContent-Language: en, de (x)\r\n\r\nx");
-	is_str(x.bodystructure, "(\"image\" \"png\" NIL NIL NIL \"7bit\" 1 \"Q2hlY2sgSW50ZWdyaXR5IQ==\" (\"attachment\" (\"filename*\" \"utf-8''a%20b%20c\")) "
+	is_str(x.body, "((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 7 1)(\"TEXT\" \"PLAIN\" "
+		       "(\"CHARSET\" \"US-ASCII\" "
+		       "\"NAME\" \"cc.diff\") \"<960723163407.20117h@cac.washington.edu>\" \"Compiler diff\" "
+		       "\"BASE64\" 4 0) \"mixed\")");
+	x = of("Content-Type: image/png\r\nContent-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\r\nContent-Location: "
+	       "http://x.test/\r\n  a\r\n"
+	       "Content-Disposition: attachment; filename*0*=utf-8''a%20; filename*1=\"b c\"\r\nContent-Language: en, "
+	       "de (x)\r\n\r\nx");
+	is_str(x.bodystructure, "(\"image\" \"png\" NIL NIL NIL \"7bit\" 1 \"Q2hlY2sgSW50ZWdyaXR5IQ==\" "
+				"(\"attachment\" (\"filename*\" \"utf-8''a%20b%20c\")) "
 				"(\"en\" \"de\") \"http://x.test/ a\")");
-	is_str(of("Content-Type: a/b; n*1=2; n*0=1; m*1=x; k*=utf-8''x; n*2*=%33\r\nContent-Transfer-Encoding: two words\r\n\r\n").body,
+	is_str(of("Content-Type: a/b; n*1=2; n*0=1; m*1=x; k*=utf-8''x; n*2*=%33\r\nContent-Transfer-Encoding: two "
+		  "words\r\n\r\n")
+			.body,
 		"(\"a\" \"b\" (\"n*\" \"''12%33\" \"m*1\" \"x\" \"k*\" \"utf-8''x\") NIL NIL \"7bit\" 0)");
 	x = of("Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx\r\n");
-	is_str(x.bodystructure, "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 18 (NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
-				"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 1 NIL NIL NIL NIL) 3 NIL NIL NIL NIL)");
+	is_str(x.bodystructure,
+		"(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 18 (NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
+		"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 1 NIL NIL NIL NIL) 3 NIL NIL NIL "
+		"NIL)");
 	x = of("Content-Type: multipart/mixed\r\n\r\nno boundary\r\n");
 	is_str(x.body, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 13 1)");
 	x = of("Content-Type: multipart/mixed; boundary=b\r\n\r\nnothing\r\n");
-	is_str(x.bodystructure, "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)");
-	is_str(of("Content-Type: garbage\r\n\r\n").body, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)");
-	is_str(of("Content-Type: text; charset=utf-8\r\n\r\n").body, "(\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 0 0)");
+	is_str(x.bodystructure, "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) "
+				"\"mixed\" (\"boundary\" \"b\") NIL NIL NIL)");
+	is_str(of("Content-Type: garbage\r\n\r\n").body,
+		"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)");
+	is_str(of("Content-Type: text; charset=utf-8\r\n\r\n").body,
+		"(\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 0 0)");
 }
 
 /* "kind header_at+header_n body_at+body_n/lines parent" a part. */
@@ -148,8 +168,8 @@ static void is_tree(const char *letter, const char *want)
 	for (size_t i = 0; i < x.n_parts; i++) {
 		const struct mail_part *p = &x.parts[i];
 
-		buf_addf(&b, "%s%c %u+%u+%u/%u<%u", i ? "|" : "", "lMm"[p->kind], p->header_at, p->header_n, p->body_n, p->body_lines,
-			p->parent);
+		buf_addf(&b, "%s%c %u+%u+%u/%u<%u", i ? "|" : "", "lMm"[p->kind], p -> header_at, p -> header_n,
+			p -> body_n, p -> body_lines, p -> parent);
 	}
 	is_str(buf_str(&b), want);
 	buf_fini(&b);
@@ -160,12 +180,12 @@ static void is_tree(const char *letter, const char *want)
 static void trees(void **state)
 {
 	is_tree(MIXED("b") "--b\n\nx\n--b--\n", "M 0+43+13/4<0|l 47+1+1/0<0");
-	is_tree(MIXED("b") "--b\n\nx", "M 0+43+6/2<0|l 47+1+1/0<0");                     /* no final boundary */
-	is_tree(MIXED("b") "--b\nA: b\n--b--", "M 0+43+14/2<0|l 47+5+0/0<0");            /* a header alone */
+	is_tree(MIXED("b") "--b\n\nx", "M 0+43+6/2<0|l 47+1+1/0<0");			  /* no final boundary */
+	is_tree(MIXED("b") "--b\nA: b\n--b--", "M 0+43+14/2<0|l 47+5+0/0<0");		  /* a header alone */
 	is_tree(MIXED("b") "--b\n--b\n--b--", "M 0+43+13/2<0|l 47+0+0/0<0|l 51+0+0/0<0"); /* nothing at all */
-	is_tree(MIXED("b") "--b \t\n\nx\n--b-- \n", "M 0+43+16/4<0|l 49+1+1/0<0");       /* transport padding */
-	is_tree(MIXED("b") "--bb\n\n--b\n\nx\n--bx\n", "M 0+43+18/6<0|l 53+1+7/2<0");    /* longer words are not it */
-	is_tree(MIXED("b") "--b\n\nx\n--b--\n--b\n\ny\n", "M 0+43+20/7<0|l 47+1+1/0<0"); /* an epilogue has no parts */
+	is_tree(MIXED("b") "--b \t\n\nx\n--b-- \n", "M 0+43+16/4<0|l 49+1+1/0<0");	  /* transport padding */
+	is_tree(MIXED("b") "--bb\n\n--b\n\nx\n--bx\n", "M 0+43+18/6<0|l 53+1+7/2<0");	  /* longer words are not it */
+	is_tree(MIXED("b") "--b\n\nx\n--b--\n--b\n\ny\n", "M 0+43+20/7<0|l 47+1+1/0<0");  /* an epilogue has no parts */
 	/* An inner multipart that is not closed ends with the outer one's boundary. */
 	is_tree(MIXED("o") "--o\n" MIXED("i") "--i\n\nx\n--o\n\ny\n--o--",
 		"M 0+43+66/9<0|M 47+43+6/2<0|l 94+1+1/0<1|l 101+1+1/0<0");
@@ -178,12 +198,15 @@ static void trees(void **state)
 	is_tree(MIXED("b") "--b\nContent-Type: message/rfc822\n\n" MIXED("c") "--c\n\nx\n--c--\n--b--",
 		"M 0+43+95/9<0|m 47+30+55/5<0|M 77+43+12/3<1|l 124+1+1/0<2");
 	/* Its header alone, cut by the boundary: the message's body reaches as far. */
-	is_tree(MIXED("b") "--b\nContent-Type: message/rfc822\n\nA: b\n--b--", "M 0+43+44/4<0|m 47+30+5/1<0|l 77+5+0/0<1");
+	is_tree(MIXED("b") "--b\nContent-Type: message/rfc822\n\nA: b\n--b--",
+		"M 0+43+44/4<0|m 47+30+5/1<0|l 77+5+0/0<1");
 	/* A digest's parts are messages. */
-	is_tree("Content-Type: multipart/digest; boundary=b\n\n--b\n\nA: b\n\nx\n--b\nContent-Type: text/plain\n\ny\n--b--",
+	is_tree("Content-Type: multipart/digest; boundary=b\n\n--b\n\nA: b\n\nx\n--b\nContent-Type: "
+		"text/plain\n\ny\n--b--",
 		"M 0+44+50/9<0|m 48+1+7/2<0|l 49+6+1/0<1|l 61+26+1/0<0");
 	/* A message that is encoded is not looked into. */
-	is_tree("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nQTogYgoK\n", "m 0+64+9/1<0|l 64+0+9/1<0");
+	is_tree("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nQTogYgoK\n",
+		"m 0+64+9/1<0|l 64+0+9/1<0");
 }
 
 static int find(const struct mail_index *x, const char *path)
@@ -200,9 +223,36 @@ static int find(const struct mail_index *x, const char *path)
 static void part_numbers(void **state)
 {
 	/* RFC 9051 6.4.5.1's example: 1 text, 2 octets, 3 message (1 text, 2 octets), 4 mixed (1 gif, 2 message (1 text, 2 alternative)) */
-	struct mail_index x = of(MIXED("a") "--a\n\nx\n--a\n\nx\n--a\nContent-Type: message/rfc822\n\n" MIXED("c")
-					 "--c\n\nx\n--c\n\nx\n--c--\n--a\n" MIXED("d") "--d\n\nx\n--d\nContent-Type: message/rfc822\n\n" MIXED("e")
-						 "--e\n\nx\n--e\n" MIXED("f") "--f\n\nx\n--f\n\nx\n--f--\n--e--\n--d--\n--a--");
+	struct mail_index x = of(MIXED("a") "--a\n\nx\n--a\n\nx\n--a\nContent-Type: message/rfc822\n\n" MIXED(
+		"c") "--c\n\nx\n--c\n\nx\n--c--\n--a\n" MIXED("d") "--d\n\nx\n--d\nContent-Type: "
+								   "message/rfc822\n\n" MIXED("e") "--e\n\nx\n--"
+												   "e\n" MIXED("f") "--"
+														    "f"
+														    "\n"
+														    "\n"
+														    "x"
+														    "\n"
+														    "--"
+														    "f"
+														    "\n"
+														    "\n"
+														    "x"
+														    "\n"
+														    "--"
+														    "f-"
+														    "-"
+														    "\n"
+														    "--"
+														    "e-"
+														    "-"
+														    "\n"
+														    "--"
+														    "d-"
+														    "-"
+														    "\n"
+														    "--"
+														    "a-"
+														    "-");
 
 	assert_int_equal(x.n_parts, 15);
 	assert_int_equal(find(&x, ""), 0);
@@ -302,7 +352,10 @@ static void text_limit(void **state)
 		buf_addf(&b, "%sUser %d <user%d@example.com>,\n ", i == 100 ? "Group: " : "", i, i);
 	buf_addz(&b, "last@x.test\nSubject: s\n" MIXED("b"));
 	for (int i = 0; i < 50; i++)
-		buf_addf(&b, "--b\nContent-Type: text/plain; charset=utf-8; name=file%d\nContent-ID: <%d>\nContent-Language: en\n\nx\n", i, i);
+		buf_addf(&b,
+			"--b\nContent-Type: text/plain; charset=utf-8; name=file%d\nContent-ID: "
+			"<%d>\nContent-Language: en\n\nx\n",
+			i, i);
 	for (l.text_max = 40000; l.text_max > 0; l.text_max = l.text_max * 2 / 3) {
 		x = make(buf_str(&b), &l);
 		assert_true(x.bodystructure.n <= last);
@@ -322,7 +375,9 @@ static void field_limit(void **state)
 	struct mail_index x;
 
 	l.field_max = 8;
-	x = make(STR("Subject: 12345678\nFrom: 1234567\xc3\xa9\nTo: 12345678 9\nReferences: <1@x> <2@x>\nMessage-ID: <1@34567>\n\n"), &l);
+	x = make(STR("Subject: 12345678\nFrom: 1234567\xc3\xa9\nTo: 12345678 9\nReferences: <1@x> <2@x>\nMessage-ID: "
+		     "<1@34567>\n\n"),
+		&l);
 	is_str(x.subject, "12345678");
 	is_str(x.from, "1234567");
 	is_str(x.to, "12345678");
@@ -348,7 +403,8 @@ static void codec(void **state)
 	buf_init(&b, 10000);
 	mail_index_encode(&x, &b);
 	assert_int_equal(mail_index_decode(buf_str(&b), &arena, &y), OK);
-	assert_true(str_eq(x.envelope, y.envelope) && str_eq(x.bodystructure, y.bodystructure) && str_eq(x.references, y.references));
+	assert_true(str_eq(x.envelope, y.envelope) && str_eq(x.bodystructure, y.bodystructure) &&
+		    str_eq(x.references, y.references));
 	assert_int_equal(y.n_parts, x.n_parts);
 	assert_int_equal(y.date_s, INT64_MIN);
 	assert_memory_equal(x.parts, y.parts, x.n_parts * sizeof *x.parts);
@@ -409,16 +465,23 @@ static void letters_of_others(void **state)
 	static const struct {
 		const char *name, *body;
 	} cases[] = {
-		{ "boundary-name-clash.eml", "(((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 60 0)(\"text\" \"html\" (\"charset\" "
-					     "\"utf-8\") NIL NIL \"7bit\" 271 8) \"alternative\")(\"application\" \"pdf\" (\"name\" "
-					     "\"Daily_Stats-2022-05-12-0700.pdf\") NIL NIL \"base64\" 46) \"mixed\")" },
-		{ "ending-boundaries.eml", "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 12 1) \"mixed\")" },
-		{ "intermediate-boundaries.eml", "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 12 1)(\"text\" \"plain\" (\"charset\" "
+		{ "boundary-name-clash.eml",
+			"(((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 60 0)(\"text\" \"html\" "
+			"(\"charset\" "
+			"\"utf-8\") NIL NIL \"7bit\" 271 8) \"alternative\")(\"application\" \"pdf\" (\"name\" "
+			"\"Daily_Stats-2022-05-12-0700.pdf\") NIL NIL \"base64\" 46) \"mixed\")" },
+		{ "ending-boundaries.eml",
+			"((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 12 1) \"mixed\")" },
+		{ "intermediate-boundaries.eml", "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 12 "
+						 "1)(\"text\" \"plain\" (\"charset\" "
 						 "\"us-ascii\") NIL NIL \"7bit\" 620 21) \"mixed\")" },
-		{ "bad-newlines-multiple-parts.eml", "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 1) \"mixed\")" },
-		{ "empty-multipart.eml", "(((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) \"alternative\")(\"text\" \"plain\" "
+		{ "bad-newlines-multiple-parts.eml",
+			"((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 1) \"mixed\")" },
+		{ "empty-multipart.eml", "(((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) "
+					 "\"alternative\")(\"text\" \"plain\" "
 					 "(\"charset\" \"us-ascii\") NIL NIL \"7bit\" 84 1) \"mixed\")" },
-		{ "missing-inner-boundary.eml", "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 5 1)((\"text\" \"plain\" (\"charset\" "
+		{ "missing-inner-boundary.eml", "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 5 "
+						"1)((\"text\" \"plain\" (\"charset\" "
 						"\"us-ascii\") NIL NIL \"7bit\" 0 0) \"alternative\") \"mixed\")" },
 	};
 	const char *dir = find_data();
@@ -429,7 +492,8 @@ static void letters_of_others(void **state)
 		is_str(make(read_file(dir, cases[i].name), &mail_index_limits_default).body, cases[i].body);
 	assert_int_equal(make(read_file(dir, "part-numbers.eml"), &mail_index_limits_default).n_parts, 15);
 	assert_int_equal(make(read_file(dir, "message-rfc822-multipart.eml"), &mail_index_limits_default).n_parts, 12);
-	assert_int_equal(make(read_file(dir, "multipartdigestnestedemptyparts.eml"), &mail_index_limits_default).n_parts, 4);
+	assert_int_equal(
+		make(read_file(dir, "multipartdigestnestedemptyparts.eml"), &mail_index_limits_default).n_parts, 4);
 }
 
 /* Every file of a directory has an index that fits it; prints what it is. */
@@ -450,8 +514,8 @@ static int run_directory(const char *dir)
 		mail_index_make(letter, &mail_index_limits_default, &arena, &x);
 		wrong = form_index_wrong(letter, &x, &mail_index_limits_default);
 		n_wrong += wrong != NULL;
-		printf("%s %s: %s\n%.*s\n%.*s\n", wrong ? "not ok" : "ok", e->d_name, wrong ? wrong : "", STR_ARG(x.envelope),
-			STR_ARG(x.bodystructure));
+		printf("%s %s: %s\n%.*s\n%.*s\n", wrong ? "not ok" : "ok", e->d_name, wrong ? wrong : "",
+			STR_ARG(x.envelope), STR_ARG(x.bodystructure));
 		arena_reset(&arena);
 	}
 	closedir(d);

@@ -18,12 +18,17 @@ static void folds(void **state)
 	is_folded("", "");
 	is_folded("Hello, WORLD @[`{ and more than sixteen bytes Z", "hello, world @[`{ and more than sixteen bytes z");
 	is_folded("\xc3\x89t\xc3\xa9", "\xc3\xa9t\xc3\xa9");
-	is_folded("Stra\xc3\x9f" "e", "strasse");
-	is_folded("e\xcc\x81X", "\xc3\xa9x");           /* composed */
+	is_folded("Stra\xc3\x9f"
+		  "e",
+		"strasse");
+	is_folded("e\xcc\x81X", "\xc3\xa9x"); /* composed */
 	is_folded("E\xcc\x81", "\xc3\xa9");
-	is_folded("\xef\xbc\xa1\xef\xac\x81", "afi");   /* full width A, ligature fi */
+	is_folded("\xef\xbc\xa1\xef\xac\x81", "afi"); /* full width A, ligature fi */
 	is_folded("\xce\xa3\xcf\x83\xcf\x82", "\xcf\x83\xcf\x83\xcf\x83");
-	is_folded("a\xff" "B", "a\xef\xbf\xbd" "b");
+	is_folded("a\xff"
+		  "B",
+		"a\xef\xbf\xbd"
+		"b");
 	is_folded("\xd0\x9f\xd0\xa0", "\xd0\xbf\xd1\x80");
 }
 
@@ -43,30 +48,30 @@ static void long_text_folds_in_segments(void **state)
 	buf_fini(&out);
 }
 
-#define LETTER                                                              \
-	"From: J=?utf-8?q?=c3=b6rg?= <j@x.test>\r\n"                        \
-	"Subject: Meeting\r\n about =?iso-8859-1?q?caf=e9?=\r\n"            \
-	"Subject: second one\r\n"                                           \
-	"X-Empty:\r\n"                                                      \
-	"Content-Type: multipart/mixed; boundary=b\r\n"                     \
-	"\r\n"                                                              \
-	"preamble\r\n"                                                      \
-	"--b\r\n"                                                           \
-	"Content-Type: text/plain; charset=iso-8859-1\r\n"                  \
-	"Content-Transfer-Encoding: quoted-printable\r\n"                   \
-	"\r\n"                                                              \
-	"Der K=F6nig=\r\nssohn\r\n"                                         \
-	"--b\r\n"                                                           \
-	"Content-Type: application/octet-stream; name=secret.bin\r\n"       \
-	"\r\n"                                                              \
-	"binary needle\r\n"                                                 \
-	"--b\r\n"                                                           \
-	"Content-Type: message/rfc822\r\n"                                  \
-	"\r\n"                                                              \
-	"Subject: inner subject\r\n"                                        \
-	"Content-Transfer-Encoding: base64\r\n"                             \
-	"\r\n"                                                              \
-	"SW5uZXIgdGV4dA==\r\n"                                              \
+#define LETTER                                                                                                         \
+	"From: J=?utf-8?q?=c3=b6rg?= <j@x.test>\r\n"                                                                   \
+	"Subject: Meeting\r\n about =?iso-8859-1?q?caf=e9?=\r\n"                                                       \
+	"Subject: second one\r\n"                                                                                      \
+	"X-Empty:\r\n"                                                                                                 \
+	"Content-Type: multipart/mixed; boundary=b\r\n"                                                                \
+	"\r\n"                                                                                                         \
+	"preamble\r\n"                                                                                                 \
+	"--b\r\n"                                                                                                      \
+	"Content-Type: text/plain; charset=iso-8859-1\r\n"                                                             \
+	"Content-Transfer-Encoding: quoted-printable\r\n"                                                              \
+	"\r\n"                                                                                                         \
+	"Der K=F6nig=\r\nssohn\r\n"                                                                                    \
+	"--b\r\n"                                                                                                      \
+	"Content-Type: application/octet-stream; name=secret.bin\r\n"                                                  \
+	"\r\n"                                                                                                         \
+	"binary needle\r\n"                                                                                            \
+	"--b\r\n"                                                                                                      \
+	"Content-Type: message/rfc822\r\n"                                                                             \
+	"\r\n"                                                                                                         \
+	"Subject: inner subject\r\n"                                                                                   \
+	"Content-Transfer-Encoding: base64\r\n"                                                                        \
+	"\r\n"                                                                                                         \
+	"SW5uZXIgdGV4dA==\r\n"                                                                                         \
 	"--b--\r\n"
 
 static bool has(int kind, const char *field, const char *needle)

@@ -27,7 +27,8 @@ static void types(void **state)
 	is_type("Text/HTML; Charset=\"utf-8\"", "Text/HTML|Charset=utf-8");
 	is_type("text/plain; charset=us-ascii (Plain text)", "text/plain|charset=us-ascii");
 	is_type("(c) text (c) / (c) plain (c) ; (c) a (c) = (c) b", "text/plain|a=b");
-	is_type("multipart/mixed;\r\n\tboundary=\"gc0p4Jq0M:2Yt08jU534c0p\"", "multipart/mixed|boundary=gc0p4Jq0M:2Yt08jU534c0p");
+	is_type("multipart/mixed;\r\n\tboundary=\"gc0p4Jq0M:2Yt08jU534c0p\"",
+		"multipart/mixed|boundary=gc0p4Jq0M:2Yt08jU534c0p");
 	is_type("a/b; x=\"q\\\"uo\\\\ted\"; y=z", "a/b|x=q\"uo\\ted|y=z");
 	is_type("a/b;;; x=1;", "a/b|x=1");
 	is_type("a/b; x", "a/b");

@@ -54,12 +54,13 @@ static void accepted(void **state)
 
 static void refused(void **state)
 {
-	static const char *const paths[] = { "", "<", "a@b.test", "<a@b.test", "<a>", "<a@>", "<@b.test>", "<a b@c.test>",
-		"<a.@b.test>", "<.a@b.test>", "<a..b@c.test>", "<a@b..test>", "<a@.test>", "<a@b.test.>", "<a@-b.test>",
-		"<a@b-.test>", "<a@b_c.test>", "<\"a@b.test>", "<\"a\"b@c.test>", "<\"a\001\"@b.test>", "<\"a\\\x7f\"@b.test>",
-		"<a@[1.2.3]>", "<a@[1.2.3.256]>", "<a@[IPv6:x]>", "<a@[IPv6:]>", "<a@[x:y]>", "<a@[1.2.3.4>", "<>",
-		"<postmaster>", "<@x.test:a>", "<@x.test,a@b.test>", "<@x.test a@b.test>", "< a@b.test>", "<a@b.test >",
-		"<a@b@c.test>", "<\xc3\xbc@b.test>", "<a@\xc3\xb6.test>", "<\"\xc3\xbc\"@b.test>" };
+	static const char *const paths[] = { "", "<", "a@b.test", "<a@b.test", "<a>", "<a@>", "<@b.test>",
+		"<a b@c.test>", "<a.@b.test>", "<.a@b.test>", "<a..b@c.test>", "<a@b..test>", "<a@.test>",
+		"<a@b.test.>", "<a@-b.test>", "<a@b-.test>", "<a@b_c.test>", "<\"a@b.test>", "<\"a\"b@c.test>",
+		"<\"a\001\"@b.test>", "<\"a\\\x7f\"@b.test>", "<a@[1.2.3]>", "<a@[1.2.3.256]>", "<a@[IPv6:x]>",
+		"<a@[IPv6:]>", "<a@[x:y]>", "<a@[1.2.3.4>", "<>", "<postmaster>", "<@x.test:a>", "<@x.test,a@b.test>",
+		"<@x.test a@b.test>", "< a@b.test>", "<a@b.test >", "<a@b@c.test>", "<\xc3\xbc@b.test>",
+		"<a@\xc3\xb6.test>", "<\"\xc3\xbc\"@b.test>" };
 
 	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
 		no_path(paths[i], 0);

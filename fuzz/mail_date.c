@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct str s = str_of(data, size);
+	struct str s = size ? str_of(data, size) : (struct str){ 0 };
 	int64_t t, u, day;
 	int zone;
 	struct buf b;

@@ -119,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	s = str_of(data + 1, size - 1);
+	s = size > 1 ? str_of(data + 1, size - 1) : (struct str){ 0 };
 	check_walk(s);
 	check_addresses(s);
 	check_params(s);

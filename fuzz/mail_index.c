@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		l.field_max = 1 + data[0] % 50;
 	if (data[0] & 16)
 		l.header_max = 1 + data[0];
-	letter = str_of(data + 1, size - 1);
+	letter = size > 1 ? str_of(data + 1, size - 1) : (struct str){ 0 };
 	arena_init(&a, "fuzz", 256 << 20);
 	mail_index_make(letter, &l, &a, &x);
 	const char *wrong = form_index_wrong(letter, &x, &l);

@@ -36,8 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size - 2 < data[0] % 32u)
 		return 0;
 	n = data[0] % 32u;
-	needle = str_of(data + 2, n);
-	letter = str_of(data + 2 + n, size - 2 - n);
+	needle = n ? str_of(data + 2, n) : (struct str){ 0 };
+	letter = size > 2 + n ? str_of(data + 2 + n, size - 2 - n) : (struct str){ 0 };
 	if (data[1] & 1)
 		l.part_max = data[1];
 	terms[0] = (struct mail_match_term){ .kind = MAIL_MATCH_TEXT, .needle = needle };

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size || size > 4000)
 		return 0;
 	flags = data[0] & 7;
-	s = str_of(data + 1, size - 1);
+	s = size > 1 ? str_of(data + 1, size - 1) : (struct str){ 0 };
 	c = cur_of(s);
 	arena_init(&a, "fuzz", 16 << 20);
 	if (mail_path_parse(&c, flags, &mail_path_limits_default, &a, &p) == OK) {

@@ -160,6 +160,8 @@ void mail_charset_decode(struct str bytes, struct str charset, struct buf *out)
 	char name[CHARSET_NAME_MAX];
 	UConverter *cnv;
 
+	if (!bytes.n)
+		return;
 	clean_name(charset, name);
 	if (is_utf8_name(name)) {
 		add_utf8_replacing(bytes, out);

@@ -319,8 +319,8 @@ static uint32_t count_lines(struct str s)
 {
 	uint32_t n = 0;
 
-	for (const char *p = s.p, *end = s.p + s.n; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
-		n++;
+	for (ssize_t lf; (lf = str_find(s, '\n')) >= 0; n++)
+		s = str_from(s, (size_t)lf + 1);
 	return n;
 }
 

@@ -108,6 +108,7 @@ struct str arena_fmt(struct arena *a, const char *fmt, ...)
 	char *p;
 	int n;
 
+	die_unless(fmt, "arena_fmt: no format"); /* keeps gcc from warning of it when the sanitizers look too */
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);

@@ -41,11 +41,12 @@ static struct link *auth_link(void *self, enum role other, uint16_t index)
 	return other == ROLE_STORE && index < SHARDS_MAX ? &r->stores[index] : NULL;
 }
 
-static void auth_go(void *self)
+static bool auth_go(void *self)
 {
 	struct auth_role *r = self;
 
 	login_start(r->login);
+	return true;
 }
 
 static void auth_stop(void *self, int64_t grace_ms)

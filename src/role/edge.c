@@ -543,11 +543,12 @@ static struct link *edge_link(void *self, enum role other, uint16_t index)
 	return other == ROLE_STORE && index < SHARDS_MAX ? &e->stores[index] : NULL;
 }
 
-static bool edge_raw_channel(void *self, enum role other, uint16_t index, int fd)
+static bool edge_raw_channel(void *self, enum role other, uint16_t index, uint32_t life, int fd)
 {
 	struct edge *e = self;
 
 	(void)index;
+	(void)life;
 	if (other != ROLE_KEYS)
 		return false;
 	if (e->keys_fd >= 0)
@@ -575,7 +576,7 @@ static void edge_listener(void *self, uint16_t number, int fd)
 		start_accepting(l);
 }
 
-static void edge_go(void *self)
+static bool edge_go(void *self)
 {
 	struct edge *e = self;
 
@@ -583,6 +584,7 @@ static void edge_go(void *self)
 	list_each(it, nxt, &e->listening)
 		start_accepting(list_entry(it, struct listening, node));
 	e->forgetter = task_spawn(e->host->sched, "forget", forget_main, e);
+	return true;
 }
 
 /* The sockets themselves stay open in master, so nobody is refused while the tasks change. */

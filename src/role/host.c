@@ -101,7 +101,7 @@ static void on_peer(void *ctx, struct ipc_call *call, const void *msg)
 	struct link *link;
 	struct peer *p;
 
-	if (h->ops->raw_channel && h->ops->raw_channel(h->self, m->role, m->index, fd))
+	if (h->ops->raw_channel && h->ops->raw_channel(h->self, m->role, m->index, m->life, fd))
 		return;
 	p = peer_open(&(struct peer_opts){ .sched = h->sched, .log = &h->log, .self = h->role, .other = m->role,
 		.service = h->ops->service ? h->ops->service(h->self, m->role) : NULL,
@@ -202,6 +202,11 @@ static uint32_t wall_bits(const struct sandbox_walls *w)
 		w->no_new_privs << 5 | w->not_dumpable << 6);
 }
 
+void host_ready(struct host *h)
+{
+	ipc_ready_cast(h->master, &(struct ipc_ready){ .walls = h->walls, .landlock_abi = h->landlock_abi });
+}
+
 static void on_go(void *ctx, struct ipc_call *call, const void *msg)
 {
 	struct host *h = ctx;
@@ -214,8 +219,10 @@ static void on_go(void *ctx, struct ipc_call *call, const void *msg)
 	h->going = true;
 	if (!h->embedded)
 		enter_sandbox(h, &walls);
-	h->ops->go(h->self);
-	ipc_ready_cast(h->master, &(struct ipc_ready){ .walls = wall_bits(&walls), .landlock_abi = (uint8_t)walls.landlock_abi });
+	h->walls = wall_bits(&walls);
+	h->landlock_abi = (uint8_t)walls.landlock_abi;
+	if (h->ops->go(h->self))
+		host_ready(h);
 }
 
 static ipc_handler *const control_handlers[IPC_TYPE_COUNT] = {

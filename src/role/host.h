@@ -28,12 +28,12 @@ struct host_ops {
 	void *(*open)(struct host *h); /* the role's state; freed by close */
 	const struct ipc_service *(*service)(void *self, enum role other);    /* what that role may ask here */
 	struct link *(*link)(void *self, enum role other, uint16_t index);    /* where calls to it go */
-	bool (*raw_channel)(void *self, enum role other, uint16_t index, int fd); /* true: taken, no peer is made */
+	bool (*raw_channel)(void *self, enum role other, uint16_t index, uint32_t life, int fd); /* true: taken, no peer is made */
 	void (*listener)(void *self, uint16_t number, int fd);
 	void (*certificate)(void *self, struct str chain);
 	void (*ticket_key)(void *self, struct str key);
 	void (*private_key)(void *self, struct str name, int fd);
-	void (*go)(void *self);
+	bool (*go)(void *self); /* false: not ready yet, it calls host_ready() when it is */
 	void (*reconfigured)(void *self); /* host->conf is a new one */
 	void (*stop)(void *self, int64_t grace_ms); /* wind down and call host_done(), at the latest after grace_ms */
 	void (*close)(void *self);
@@ -63,9 +63,12 @@ struct host {
 	struct host *keys;
 	bool going, stopping, done;
 	struct ipc_service control;
+	uint32_t walls; /* bits, in the order of struct sandbox_walls */
+	uint8_t landlock_abi;
 };
 
 struct host *host_new(const struct host_opts *opts);
+void host_ready(struct host *h); /* master is told */
 /* The role is done: master is told, and a process of its own leaves its loop. */
 void host_done(struct host *h);
 void host_free(struct host *h); /* when its scheduler has no task of it left */

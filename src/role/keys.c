@@ -90,9 +90,10 @@ static void keys_private_key(void *self, struct str name, int fd)
 	tls_key_free(old);
 }
 
-static void keys_go(void *self)
+static bool keys_go(void *self)
 {
 	(void)self;
+	return true;
 }
 
 static void keys_stop(void *self, int64_t grace_ms)

@@ -49,9 +49,10 @@ static struct link *post_link(void *self, enum role other, uint16_t index)
 	return other == ROLE_SCAN && index < SCANS_MAX ? &r->scans[index] : NULL;
 }
 
-static void post_go(void *self)
+static bool post_go(void *self)
 {
 	(void)self;
+	return true;
 }
 
 static void post_reconfigured(void *self)

@@ -27,9 +27,10 @@ static const struct ipc_service *scan_role_service(void *self, enum role other)
 	return scan_service(r->scan);
 }
 
-static void scan_go(void *self)
+static bool scan_go(void *self)
 {
 	(void)self;
+	return true;
 }
 
 static void scan_stop(void *self, int64_t grace_ms)

@@ -199,8 +199,10 @@ void tls_server_put(struct tls_server *t)
 	if (!t || --t->n_users)
 		return;
 	SSL_CTX_free(t->ctx);
-	EC_KEY_METHOD_free(t->ec_method);
-	RSA_meth_free(t->rsa_method);
+	if (t->ec_method) /* OpenSSL 3.0 takes no NULL here */
+		EC_KEY_METHOD_free(t->ec_method);
+	if (t->rsa_method)
+		RSA_meth_free(t->rsa_method);
 	free(t);
 }
 

@@ -242,8 +242,6 @@ static void open_row(struct fetching *f, const struct ipc_row *row)
 	f->row = row;
 	f->n_streamed = 0;
 	f->message = (struct imap_message){ .size = row->size, .prefix_n = row->prefix_n, .header_n = row->header_n };
-	if ((f->want & (WANT_HEADER | WANT_BODY)) == WANT_HEADER)
-		f->message.header_n = row->body_n;
 	if (!(f->want & WANT_INDEX))
 		return;
 	if (mail_index_decode(row->index, f->index_arena, &f->index) == OK)
@@ -346,8 +344,8 @@ static void find_wants(struct fetching *f)
 		else if (i->kind >= IMAP_FETCH_ENVELOPE)
 			f->want |= WANT_INDEX;
 	}
-	if ((f->want & WANT_HEADER) && (f->want & WANT_BODY))
-		f->want = (f->want & ~(uint32_t)WANT_HEADER) | WANT_INDEX; /* where the header ends, the index knows */
+	if (f->want & WANT_BODY)
+		f->want &= ~(uint32_t)WANT_HEADER;
 }
 
 /* Reading a body marks the message, which the answer then says (RFC 3501 6.4.5). One call for the whole set. */

@@ -20,7 +20,8 @@ enum imap_state { IMAP_STRANGER = 1, IMAP_USER = 2, IMAP_SELECTED = 4 }; /* RFC 
 
 /* The selected mailbox, as far as the client has been told. */
 struct imap_box {
-	uint32_t sel; /* store's number of it */
+	uint64_t id;  /* the mailbox */
+	uint32_t sel; /* store's number of the selection */
 	uint32_t messages, recent;
 	uint32_t uidvalidity;
 	bool open;
@@ -106,6 +107,8 @@ void imap_add_mailbox(struct buf *out, struct str name); /* wire form, quoted */
 /* ---- select.c */
 void imap_box_init(struct imap *im);
 void imap_box_fini(struct imap *im);
+/* Nothing is selected any more. OK, also when nothing was. */
+SUSPENDS enum outcome imap_box_leave(struct imap *im) MUST_USE;
 /* Tells the client what it has not been told. OK, also when nothing was new; store's outcome otherwise. */
 SUSPENDS enum outcome imap_sync(struct imap *im, bool expunges) MUST_USE;
 void imap_add_flags(struct imap *im, struct buf *out, uint32_t flags, uint64_t keywords); /* "(\Seen work)" */

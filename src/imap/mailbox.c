@@ -96,6 +96,19 @@ enum outcome imap_create(struct imap *im, struct cur *args)
 	return of_name(ipc_mailbox_create(im->d->account.store, &m, &r, &im->work));
 }
 
+/* Who deletes the mailbox that is selected has then none selected. */
+static SUSPENDS enum outcome leave_if(struct imap *im, struct str name)
+{
+	struct ipc_status m = { .handle = im->d->account.handle, .name = name };
+	struct ipc_status_reply r = { 0 };
+	enum outcome o;
+
+	if (!im->box.open)
+		return OK;
+	o = ipc_status(im->d->account.store, &m, &r, &im->work);
+	return o == OK && r.id == im->box.id ? imap_box_leave(im) : OK;
+}
+
 enum outcome imap_delete(struct imap *im, struct cur *args)
 {
 	struct ipc_mailbox_delete m = { .handle = im->d->account.handle };
@@ -107,7 +120,8 @@ enum outcome imap_delete(struct imap *im, struct cur *args)
 		return NO_SUCH;
 	if (str_eq(m.name, STR("INBOX")))
 		return imap_fail(im, DENIED, STR("CANNOT"), STR("INBOX cannot be deleted"));
-	return of_name(ipc_mailbox_delete(im->d->account.store, &m));
+	o = leave_if(im, m.name);
+	return o == OK ? of_name(ipc_mailbox_delete(im->d->account.store, &m)) : o;
 }
 
 enum outcome imap_rename(struct imap *im, struct cur *args)

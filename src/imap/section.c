@@ -6,7 +6,7 @@
 
 bool imap_section_is_plain(const struct imap_fetch_item *i)
 {
-	return i->n_path == 0 && i->section != IMAP_SECTION_TEXT;
+	return i->n_path == 0;
 }
 
 /* The letter within a message/rfc822 part: its one child, which follows it. -1: the part is none. */
@@ -56,12 +56,8 @@ static bool part_span(const struct mail_index *x, const struct imap_fetch_item *
 /* Of the whole message: the prefix is part of its header. */
 static struct span whole_span(const struct imap_message *m, const struct imap_fetch_item *i)
 {
-	uint64_t header_n = m->header_n;
+	uint64_t header_n = m->header_n < m->size ? m->header_n : m->size;
 
-	if (m->index && m->index->n_parts)
-		header_n = (uint64_t)m->prefix_n + m->index->parts[0].body_at;
-	if (header_n > m->size)
-		header_n = m->size;
 	if (i->section == IMAP_SECTION_ALL)
 		return (struct span){ 0, m->size };
 	if (i->section == IMAP_SECTION_TEXT)

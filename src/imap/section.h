@@ -6,7 +6,7 @@
 #include "mail/index.h"
 
 /* What is known of a message: its size as served, of which prefix_n bytes were put before the letter, and its index (NULL: none
- * could be read). header_n: bytes of prefix and header, used without an index. */
+ * could be read or none was wanted). header_n: bytes of prefix and header. */
 struct imap_message {
 	uint32_t size, prefix_n, header_n;
 	const struct mail_index *index;

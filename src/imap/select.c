@@ -176,7 +176,7 @@ void imap_box_fini(struct imap *im)
 	im->box = (struct imap_box){ .arena = im->box.arena };
 }
 
-static SUSPENDS enum outcome leave(struct imap *im)
+SUSPENDS enum outcome imap_box_leave(struct imap *im)
 {
 	struct ipc_unselect m = { .handle = im->d->account.handle, .sel = im->box.sel };
 
@@ -209,6 +209,7 @@ static SUSPENDS enum outcome enter(struct imap *im, struct str name, bool readon
 		return o;
 	im->box.open = true;
 	im->box.readonly = readonly;
+	im->box.id = r.id;
 	im->box.sel = r.sel;
 	im->box.messages = r.messages;
 	im->box.recent = r.recent;
@@ -226,7 +227,7 @@ static SUSPENDS enum outcome select_named(struct imap *im, struct cur *args, boo
 
 	if (!cur_done(args))
 		return BAD_SYNTAX;
-	if (leave(im) == REVOKED)
+	if (imap_box_leave(im) == REVOKED)
 		return REVOKED;
 	return o == OK ? enter(im, name, readonly) : NO_SUCH;
 }
@@ -244,7 +245,7 @@ enum outcome imap_examine(struct imap *im, struct cur *args)
 enum outcome imap_unselect(struct imap *im, struct cur *args)
 {
 	(void)args;
-	return leave(im);
+	return imap_box_leave(im);
 }
 
 /* The messages marked go without a word (RFC 3501 6.4.2). */
@@ -257,7 +258,7 @@ enum outcome imap_close(struct imap *im, struct cur *args)
 	(void)args;
 	if (!im->box.readonly)
 		o = ipc_expunge(im->d->account.store, &m, &r, &im->work);
-	return o == OK ? leave(im) : o;
+	return o == OK ? imap_box_leave(im) : o;
 }
 
 /* ---- STATUS */

@@ -371,7 +371,7 @@ enum outcome ipc_status(struct link *l, const struct ipc_status *m, struct ipc_s
 		return o;
 	if (!b)
 		return NO_SUCH;
-	*r = (struct ipc_status_reply){ .messages = b->n, .uidnext = b->uidnext, .uidvalidity = b->uidvalidity };
+	*r = (struct ipc_status_reply){ .id = b->uidvalidity, .messages = b->n, .uidnext = b->uidnext, .uidvalidity = b->uidvalidity };
 	for (uint32_t i = 0; i < b->n; i++) {
 		r->unseen += !(b->messages[i].flags & MSG_SEEN);
 		r->size += b->messages[i].text.n;
@@ -396,7 +396,7 @@ enum outcome ipc_select(struct link *l, const struct ipc_select *m, struct ipc_s
 	f->readonly = m->readonly;
 	f->known = b->n;
 	f->keywords_told = b->n_keywords;
-	*r = (struct ipc_select_reply){ .sel = 3, .messages = b->n, .uidnext = b->uidnext, .uidvalidity = b->uidvalidity,
+	*r = (struct ipc_select_reply){ .sel = 3, .id = b->uidvalidity, .messages = b->n, .uidnext = b->uidnext, .uidvalidity = b->uidvalidity,
 		.keywords = fake_keyword_names(b, a), .n_keywords = b->n_keywords };
 	for (uint32_t i = b->n; i > 0; i--)
 		if (!(b->messages[i - 1].flags & MSG_SEEN))

@@ -130,6 +130,12 @@ static void listing(void **state)
 		"a NO [CANNOT] The name has a character that no name may have\r\nb NO [CANNOT] A level of the name is empty\r\n"
 		"c NO [CANNOT] This cannot be done with that mailbox\r\nd NO [CANNOT] INBOX cannot be deleted\r\n"
 		"e NO [NONEXISTENT] There is no such mailbox\r\nf NO [NONEXISTENT] There is no such mailbox\r\n");
+	SAYS("a SELECT Sent\r\nb DELETE a\r\nc CHECK\r\nd DELETE Sent\r\ne CHECK\r\n",
+		"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
+		"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] These are kept\r\n"
+		"* 0 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 102] UIDs are valid\r\n* OK [UIDNEXT 1] The next UID\r\n"
+		"a OK [READ-WRITE] SELECT completed\r\nb OK DELETE completed\r\nc OK CHECK completed\r\nd OK DELETE completed\r\n"
+		"e BAD Select a mailbox first\r\n");
 	SAYS("a STATUS inbox (MESSAGES UNSEEN UIDNEXT)\r\nb STATUS x (MESSAGES)\r\nc STATUS inbox ()\r\n",
 		"* STATUS \"INBOX\" (MESSAGES 4 UIDNEXT 5 UNSEEN 3)\r\na OK STATUS completed\r\n"
 		"b NO [NONEXISTENT] There is no such mailbox\r\nc BAD These are not the arguments of the command\r\n");

@@ -10,8 +10,9 @@
 #include "mail/imap_form.h"
 #include "mail/param.h"
 
-#define JOINED_MAX 32 /* attempts to join sections in one field: each costs a walk over it */
-#define BRIEF_MAX 64  /* bytes of a token or parameter in the brief form */
+#define JOINS_MAX 8	    /* attempts to join sections in one field: each costs a walk over it */
+#define JOIN_FIELD_MAX 8192 /* bytes of a field in which that is done */
+#define BRIEF_MAX 64	    /* bytes of a token or parameter in the brief form */
 
 /* RFC 9051 has no multipart without a part. */
 #define NO_PART "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0"
@@ -19,7 +20,9 @@
 struct form {
 	const struct mail_structure *s;
 	struct buf *out;
-	bool extended, brief;
+	bool extended;
+	bool brief; /* without what a client can do without */
+	bool bare;  /* without parameters too */
 	size_t next_envelope;
 };
 
@@ -103,7 +106,7 @@ static bool take_sections(struct pairs *l, struct str name)
 		return false;
 	if (is_joined(l, base))
 		return true;
-	if (l->n_joins++ >= JOINED_MAX)
+	if (l->n_joins++ >= JOINS_MAX || cur_left(&l->params->c) > JOIN_FIELD_MAX)
 		return false;
 	buf_init(&value, cur_left(&l->params->c) * 3 + 1);
 	ok = mail_param_join(l->params, base, &value, &encoded);
@@ -118,18 +121,19 @@ static bool take_sections(struct pairs *l, struct str name)
 /* body-fld-param. A text has a charset, by default us-ascii (RFC 2045 5.2): clients rely on seeing one. */
 static void add_params(const struct form *f, struct mail_params p, bool is_text)
 {
-	const struct mail_params start = p;
+	const struct mail_params start = f->bare ? (struct mail_params){ .c = cur_of((struct str){ 0 }) } : p;
 	struct pairs l = { .f = f, .params = &start };
 	struct str name, value;
 	struct buf text;
 
+	p = start;
 	buf_init(&text, cur_left(&p.c) + 1);
 	while (mail_param_next(&p, &text, &name, &value))
 		if (!take_sections(&l, name))
 			take_pair(&l, name, value);
 	buf_fini(&text);
 	vec_free(&l.joined);
-	if (is_text && !l.charset)
+	if (is_text && !l.charset && !f->bare)
 		take_pair(&l, STR("charset"), STR("us-ascii"));
 	buf_add(f->out, l.any ? STR(")") : STR("NIL"));
 }
@@ -335,17 +339,22 @@ static void add_unknown(const struct mail_structure *s, bool extended, struct bu
 
 void mail_structure_add(const struct mail_structure *s, bool extended, struct buf *out)
 {
-	struct form f = { .s = s, .extended = extended };
+	const struct form forms[] = {
+		{ .extended = extended }, { .extended = extended, .brief = true },
+		{ .brief = true, .bare = true }, /* extension data may be left out */
+	};
 	struct buf b;
 
 	buf_init(&b, s->limits->text_max);
-	f.out = &b;
-	add_tree(&f);
-	if (b.full) {
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		struct form f = forms[i];
+
+		f.s = s;
+		f.out = &b;
 		buf_reset(&b);
-		f.brief = true;
-		f.next_envelope = 0;
 		add_tree(&f);
+		if (!b.full)
+			break;
 	}
 	if (b.full)
 		add_unknown(s, extended, out);

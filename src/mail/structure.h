@@ -23,8 +23,9 @@ void mail_structure_init(
 	struct mail_structure *s, struct str letter, const struct mime_tree *t, const struct mail_index_limits *limits);
 void mail_structure_fini(struct mail_structure *s);
 
-/* Adds BODYSTRUCTURE (extended) or BODY, at most limits->text_max bytes: beyond, first without what a client can do without,
- * then as one part of unknown type; that form is added whatever the limit. */
+/* Adds BODYSTRUCTURE (extended) or BODY, at most limits->text_max bytes. Beyond that, the first of these that fits: without what a
+ * client can do without; without parameters and extension data too (some 45 bytes a part); one part of unknown type, which
+ * is added whatever the limit. */
 void mail_structure_add(const struct mail_structure *s, bool extended, struct buf *out);
 
 #endif

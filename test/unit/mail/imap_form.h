@@ -159,8 +159,7 @@ static inline void form_body(struct cur *c, bool extended, int depth)
 			form_body(c, extended, depth + 1);
 		form_sp(c);
 		form_string(c, &s);
-		if (extended) {
-			form_sp(c);
+		if (extended && cur_try(c, ' ')) {
 			form_params(c);
 			form_extension(c);
 		}
@@ -193,8 +192,7 @@ static inline void form_body(struct cur *c, bool extended, int depth)
 		form_sp(c);
 		cur_u32(c);
 	}
-	if (extended) {
-		form_sp(c);
+	if (extended && cur_try(c, ' ')) {
 		form_nstring(c);
 		form_extension(c);
 	}

@@ -226,33 +226,34 @@ static void part_numbers(void **state)
 	struct mail_index x = of(MIXED("a") "--a\n\nx\n--a\n\nx\n--a\nContent-Type: message/rfc822\n\n" MIXED(
 		"c") "--c\n\nx\n--c\n\nx\n--c--\n--a\n" MIXED("d") "--d\n\nx\n--d\nContent-Type: "
 								   "message/rfc822\n\n" MIXED("e") "--e\n\nx\n--"
-												   "e\n" MIXED("f") "--"
-														    "f"
-														    "\n"
-														    "\n"
-														    "x"
-														    "\n"
-														    "--"
-														    "f"
-														    "\n"
-														    "\n"
-														    "x"
-														    "\n"
-														    "--"
-														    "f-"
-														    "-"
-														    "\n"
-														    "--"
-														    "e-"
-														    "-"
-														    "\n"
-														    "--"
-														    "d-"
-														    "-"
-														    "\n"
-														    "--"
-														    "a-"
-														    "-");
+												   "e\n" MIXED(
+													   "f") "--"
+														"f"
+														"\n"
+														"\n"
+														"x"
+														"\n"
+														"--"
+														"f"
+														"\n"
+														"\n"
+														"x"
+														"\n"
+														"--"
+														"f-"
+														"-"
+														"\n"
+														"--"
+														"e-"
+														"-"
+														"\n"
+														"--"
+														"d-"
+														"-"
+														"\n"
+														"--"
+														"a-"
+														"-");
 
 	assert_int_equal(x.n_parts, 15);
 	assert_int_equal(find(&x, ""), 0);
@@ -362,6 +363,10 @@ static void text_limit(void **state)
 		last = x.bodystructure.n;
 	}
 	is_str(x.envelope, "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+	is_str(x.body, "(\"application\" \"octet-stream\" NIL NIL NIL \"8bit\" 4880)");
+	l.text_max = 3000; /* 50 parts of 43 bytes */
+	x = make(buf_str(&b), &l);
+	assert_true(str_starts(x.bodystructure, STR("((\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 0)(")));
 	l.text_max = 10000;
 	x = make(buf_str(&b), &l);
 	assert_true(str_search(x.envelope, STR("user20@")) < 0 || x.envelope.n <= 10000);

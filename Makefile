@@ -8,7 +8,11 @@ J ?= 2
 # Meson reads the list of sources when it configures; configure again when a file came or went.
 $(BUILD)/build.ninja: meson.build
 	@meson setup $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),--reconfigure) $(MESON_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }; rm -f $(BUILD).log
-.PHONY: all sources help asan test check lint fmt cover fuzz clean
+run: ## install what is missing, build, start the demo and send a letter through it; CHECK=1: end after that
+	@tools/install-deps run
+	@$(MAKE) --no-print-directory all
+	@exec tools/demo $(if $(CHECK),check)
+.PHONY: all run sources help asan test check lint fmt cover fuzz clean
 sources:
 	@mkdir -p $(BUILD); { tools/sources src; ls src/store/rocks; tools/sources test; } >$(BUILD)/.sources.new; \
 	cmp -s $(BUILD)/.sources.new $(BUILD)/.sources || { mv $(BUILD)/.sources.new $(BUILD)/.sources; \

@@ -34,7 +34,7 @@ struct ctl {
 struct command {
 	const char *name, *usage, *help;
 	int least, most; /* words */
-	bool online;     /* needs the running server */
+	enum { ALONE, WITH_CONF, ONLINE } needs; /* nothing, the configuration, the running server */
 	int (*run)(struct ctl *c);
 };
 
@@ -261,27 +261,40 @@ static int config_show(struct ctl *c)
 	return 0;
 }
 
+static int config_reference(struct ctl *c)
+{
+	struct buf out;
+
+	(void)c;
+	buf_init(&out, 1 << 20);
+	conf_schema_markdown(&out);
+	fwrite(out.p, 1, out.n, stdout);
+	buf_fini(&out);
+	return 0;
+}
+
 static int run_server(struct ctl *c)
 {
 	return c->run(c->conf_path, c->embedded);
 }
 
 static const struct command commands[] = {
-	{ "run", "", "run the server in the foreground (with -X: all roles in one process, for debuggers)", 0, 0, false, run_server },
-	{ "config check", "", "check the configuration", 0, 0, false, config_check },
-	{ "config show", "[all]", "print the configuration as it is understood; all: with the defaults", 0, 1, false, config_show },
-	{ "status", "", "the server's processes, their walls, and what they count", 0, 0, true, status },
-	{ "domain add", "NAME", "take mail for a domain", 1, 1, true, domain_add },
-	{ "domain delete", "NAME", "stop taking mail for a domain that has no accounts or aliases", 1, 1, true, domain_delete },
-	{ "domain list", "", "the domains", 0, 0, true, domain_list },
-	{ "account add", "ADDRESS", "make an account; asks for its password, or reads it from standard input", 1, 1, true, account_add },
-	{ "account delete", "ADDRESS", "remove an account and all its mail", 1, 1, true, account_delete },
-	{ "account list", "", "the accounts, with what they hold", 0, 0, true, account_list },
-	{ "passwd", "ADDRESS", "change an account's password; sessions under the old one end", 1, 1, true, passwd },
-	{ "alias add", "ADDRESS TARGET...", "deliver an address to others", 2, 100, true, alias_add },
-	{ "alias delete", "ADDRESS", "remove an alias", 1, 1, true, alias_delete },
-	{ "alias list", "", "the aliases", 0, 0, true, alias_list },
-	{ "verify", "", "check everything that is stored against its invariants", 0, 0, true, verify },
+	{ "run", "", "run the server in the foreground (with -X: all roles in one process, for debuggers)", 0, 0, ALONE, run_server },
+	{ "config check", "", "check the configuration", 0, 0, WITH_CONF, config_check },
+	{ "config show", "[all]", "print the configuration as it is understood; all: with the defaults", 0, 1, WITH_CONF, config_show },
+	{ "config reference", "", "print what every setting is, as Markdown", 0, 0, ALONE, config_reference },
+	{ "status", "", "the server's processes, their walls, and what they count", 0, 0, ONLINE, status },
+	{ "domain add", "NAME", "take mail for a domain", 1, 1, ONLINE, domain_add },
+	{ "domain delete", "NAME", "stop taking mail for a domain that has no accounts or aliases", 1, 1, ONLINE, domain_delete },
+	{ "domain list", "", "the domains", 0, 0, ONLINE, domain_list },
+	{ "account add", "ADDRESS", "make an account; asks for its password, or reads it from standard input", 1, 1, ONLINE, account_add },
+	{ "account delete", "ADDRESS", "remove an account and all its mail", 1, 1, ONLINE, account_delete },
+	{ "account list", "", "the accounts, with what they hold", 0, 0, ONLINE, account_list },
+	{ "passwd", "ADDRESS", "change an account's password; sessions under the old one end", 1, 1, ONLINE, passwd },
+	{ "alias add", "ADDRESS TARGET...", "deliver an address to others", 2, 100, ONLINE, alias_add },
+	{ "alias delete", "ADDRESS", "remove an alias", 1, 1, ONLINE, alias_delete },
+	{ "alias list", "", "the aliases", 0, 0, ONLINE, alias_list },
+	{ "verify", "", "check everything that is stored against its invariants", 0, 0, ONLINE, verify },
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
@@ -331,15 +344,16 @@ static int run_command(struct ctl *c, const struct command *cmd)
 {
 	int status;
 
-	/* run reads the file itself and says what is wrong with it in its own way */
-	if (cmd->run != run_server && !read_conf(c))
+	if (cmd->needs == ALONE)
+		return cmd->run(c);
+	if (!read_conf(c))
 		return 1;
-	if (cmd->online && !client_open(&c->client, c->conf->run_dir)) {
+	if (cmd->needs == ONLINE && !client_open(&c->client, c->conf->run_dir)) {
 		conf_free(c->conf);
 		return 1;
 	}
 	status = cmd->run(c);
-	if (cmd->online)
+	if (cmd->needs == ONLINE)
 		client_close(&c->client);
 	conf_free(c->conf);
 	return status;

@@ -1,5 +1,7 @@
 /* role/scan.c - the role that reads what letters contain: wiring only; the work is pipe/scan_service.c. */
 #include "base/die.h"
+#include "mail/decode.h"
+#include "mail/fold.h"
 #include "pipe/scan_service.h"
 #include "role/host.h"
 
@@ -10,11 +12,25 @@ struct scan_role {
 	struct scan *scan;
 };
 
+/* ICU finds its data at its first use: that is here, where files can still be opened. */
+static void warm_up(void *arg)
+{
+	struct buf b;
+
+	(void)arg;
+	buf_init(&b, 1000);
+	mail_charset_decode(STR("a\xe4"), STR("iso-8859-15"), &b);
+	mail_charset_decode(STR("\x1b$B\x46\x7c\x1b(B"), STR("iso-2022-jp"), &b);
+	mail_fold(STR("\xc3\x84"), &b);
+	buf_fini(&b);
+}
+
 static void *scan_open(struct host *h)
 {
 	struct scan_role *r = mem_new(struct scan_role);
 
 	r->host = h;
+	sched_call(h->sched, warm_up, NULL);
 	r->scan = scan_new(h->sched, &h->log, h->conf->conf);
 	return r;
 }

@@ -98,7 +98,6 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 {
 	va_list again;
 	char t[256];
-	char *q;
 	int n;
 
 	va_copy(again, ap);
@@ -106,9 +105,13 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 	die_unless(n >= 0, "buf_addf: bad format");
 	if ((size_t)n < sizeof t) {
 		buf_add(b, str_of(t, (size_t)n));
-	} else if ((q = buf_room(b, (size_t)n + 1))) {
+	} else {
+		/* Not into the buffer itself: vsnprintf ends with a NUL, for which there may be no room below max. */
+		char *q = mem_alloc((size_t)n + 1);
+
 		vsnprintf(q, (size_t)n + 1, fmt, again);
-		b->n += (size_t)n;
+		buf_add(b, str_of(q, (size_t)n));
+		free(q);
 	}
 	va_end(again);
 }

@@ -156,7 +156,7 @@ static void run_lane(void *arg)
 	l->task = NULL;
 }
 
-void lane_open(struct lane *l, struct post *p, struct link *store)
+void post_lane_open(struct lane *l, struct post *p, struct link *store)
 {
 	*l = (struct lane){ .post = p, .store = store };
 	gate_init(&l->wake);

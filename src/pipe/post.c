@@ -204,7 +204,7 @@ struct post *post_new(const struct post_opts *o)
 		p->scans[i].link = &o->scans[i];
 	post_serve(p);
 	for (size_t i = 0; i < o->n_stores; i++)
-		lane_open(&p->lanes[i], p, &o->stores[i]);
+		post_lane_open(&p->lanes[i], p, &o->stores[i]);
 	return p;
 }
 

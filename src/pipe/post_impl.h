@@ -61,7 +61,7 @@ SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct
 /* A letter's way through the stages. */
 void post_letter(void *ctx, struct ipc_call *c, const void *msg);
 
-void lane_open(struct lane *l, struct post *p, struct link *store);
+void post_lane_open(struct lane *l, struct post *p, struct link *store);
 void lane_stop(struct lane *l);
 bool lane_stopped(const struct lane *l);
 void lane_close(struct lane *l);

@@ -109,6 +109,7 @@ static const struct call calls[] = {
 	CALL(set_robust_list, BASE),
 	CALL(sched_yield, BASE),
 	CALL(sched_getaffinity, BASE),
+	CALL(dup, BASE),
 	CALL(getcpu, BASE),
 	CALL(getpid, BASE),
 	CALL(getppid, BASE),

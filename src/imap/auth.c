@@ -74,9 +74,10 @@ enum outcome imap_login(struct imap *im, struct cur *args)
 /* message = [authzid] NUL authcid NUL passwd (RFC 4616 2) */
 static SUSPENDS enum outcome plain(struct imap *im, struct str message)
 {
-	struct str as, user, secret = message;
+	struct str as = { 0 }, user, secret = message;
 
-	if (!str_split(&secret, 0, &as) || !str_split(&secret, 0, &user) || str_find(secret, 0) >= 0)
+	str_split(&secret, 0, &as);
+	if (!str_split(&secret, 0, &user) || !secret.p || str_find(secret, 0) >= 0)
 		return BAD_SYNTAX;
 	if (as.n && !str_eq(as, user))
 		return imap_fail(im, DENIED, STR("AUTHORIZATIONFAILED"), STR("Nobody acts for somebody else here"));

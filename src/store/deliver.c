@@ -1,0 +1,169 @@
+/* store/deliver.c - letters into accounts.
+ * Suspends    while the mailbox's view is being loaded by another.
+ * Invariants  D1 a delivery id is remembered in the batch of its message, so a delivery that is repeated, after a crash too, finds its
+ *             first. D2 one that is staged and not durable yet is found in account->delivering: the second waits for the first's serial.
+ */
+#include "store/deliver.h"
+
+#include "base/die.h"
+#include "ipc/words.h"
+#include "store/names.h"
+
+#include <string.h>
+
+#define PREFIX_MAX 65535
+#define WORK_MAX ((size_t)64 << 20)
+
+static bool find_staged(const struct account *a, struct str id, struct placed *out)
+{
+	for (size_t i = 0; i < a->delivering.n; i++) {
+		const struct delivering *d = &a->delivering.v[i];
+
+		if (!str_eq(str_of(d->id, d->n), id))
+			continue;
+		*out = (struct placed){ .uid = d->uid, .serial = d->serial };
+		return true;
+	}
+	return false;
+}
+
+static bool find_mark(struct account *a, struct str id, struct placed *out)
+{
+	struct mark_row r;
+	struct buf v;
+	bool found;
+
+	buf_init(&v, 256);
+	found = engine_get(a->part.port, NULL, a->id, KEY_STR(key_bytes(key_of('D'), id)), &v);
+	if (found) {
+		*out = (struct placed){ .serial = a->part.durable };
+		if (mark_row_decode(buf_str(&v), &r))
+			out->uid = r.uid;
+	}
+	buf_fini(&v);
+	return found;
+}
+
+static void put_mark(struct account *a, struct str id, struct mailbox *m, uint32_t uid)
+{
+	struct mark_row r = { .time_s = shard_now_s(a->shard), .mailbox = m->id, .uid = uid };
+	struct delivering *d = vec_push(&a->delivering);
+	struct buf v;
+
+	buf_init(&v, 256);
+	mark_row_encode(&r, &v);
+	engine_put(account_batch(a), KEY_STR(key_bytes(key_of('D'), id)), buf_str(&v));
+	engine_put(account_batch(a), KEY_STR(key_bytes(key_u64(key_of('E'), (uint64_t)r.time_s), id)), STR(""));
+	buf_fini(&v);
+	if (r.time_s < a->oldest_mark_s)
+		a->oldest_mark_s = r.time_s;
+	memcpy(d->id, id.p, id.n);
+	d->n = (uint8_t)id.n;
+	d->uid = uid;
+	d->serial = a->part.staged + 1;
+}
+
+static struct mailbox *find_mailbox(struct account *a, struct str name)
+{
+	const struct store_limits *lim = a->shard->limits;
+	struct mailbox *m = NULL;
+	struct buf clean;
+
+	if (name.n == 0)
+		return mailbox_find(a, STR("INBOX"));
+	buf_init(&clean, 4096);
+	if (name_clean(name, lim->mailbox_name_size_max, lim->mailbox_depth_max, &clean) == OK)
+		m = mailbox_find(a, buf_str(&clean));
+	buf_fini(&clean);
+	return m;
+}
+
+static enum outcome check(struct account *a, const struct letter *l, uint64_t size)
+{
+	struct shard *s = a->shard;
+
+	if (l->prefix.n > PREFIX_MAX || (l->body && s->limits->message_size_max && l->body->size > s->limits->message_size_max))
+		return OVER_LIMIT;
+	if (size > UINT32_MAX - PREFIX_MAX || (!l->over_quota && account_over_quota(a, size, 1)))
+		return OVER_LIMIT;
+	return shard_has_room(s) ? OK : TRY_LATER;
+}
+
+/* A new body goes into the account's forming batch. */
+static enum outcome take_body(struct account *a, const struct letter *l, struct message_row *r)
+{
+	struct engine_batch *b = account_batch(a);
+	enum outcome o;
+	struct arena work;
+
+	if (!l->body) {
+		r->blob = l->blob;
+		r->size = l->size;
+		r->header_n = l->header_n;
+		return OK;
+	}
+	r->blob = shard_blob_id(a->shard);
+	o = engine_blob_put(b, r->blob, l->body);
+	if (o != OK)
+		return TRY_LATER;
+	arena_init(&work, "store-letter", WORK_MAX);
+	r->size = (uint32_t)l->body->size;
+	r->header_n = letter_header_size(l->index, b->blobs.v[b->blobs.n - 1].bytes, &work);
+	arena_fini(&work);
+	return OK;
+}
+
+static enum outcome place(struct account *a, struct mailbox *m, const struct letter *l, struct placed *out)
+{
+	struct new_message n = { .prefix = l->prefix, .index = l->index };
+	enum outcome o = mailbox_keywords(m, l->keywords, l->n_keywords, true, &n.row.keywords);
+
+	if (o == OK)
+		o = take_body(a, l, &n.row);
+	if (o != OK)
+		return o;
+	n.row.size += (uint32_t)l->prefix.n;
+	n.row.header_n += (uint32_t)l->prefix.n;
+	n.row.prefix_n = (uint32_t)l->prefix.n;
+	n.row.flags = l->flags & MSG_SETTABLE;
+	n.row.date_s = l->date_s;
+	n.row.saved_s = shard_now_s(a->shard);
+	out->uid = message_add(a, m, &n);
+	out->uidvalidity = m->uidvalidity;
+	return OK;
+}
+
+enum outcome letter_stage(struct account *a, struct str delivery, const struct letter *l, struct placed *out)
+{
+	uint64_t size = l->prefix.n + (l->body ? l->body->size : l->size);
+	struct mailbox *m;
+	enum outcome o;
+
+	die_unless(delivery.n <= sizeof((struct delivering *)0)->id, "delivery id too long");
+	for (;;) {
+		if (a->part.dead || a->closed)
+			return a->closed ? NO_SUCH : TRY_LATER;
+		if (delivery.n && (find_staged(a, delivery, out) || find_mark(a, delivery, out))) {
+			a->shard->stats.n_duplicates++;
+			return OK;
+		}
+		m = find_mailbox(a, l->mailbox);
+		if (!m)
+			return NO_SUCH;
+		if (!m->loading)
+			break;
+		if (!mailbox_settle(m))
+			return TRY_LATER;
+	}
+	o = check(a, l, size);
+	if (o == OK && m->uidnext == UINT32_MAX)
+		o = OVER_LIMIT;
+	if (o == OK)
+		o = place(a, m, l, out);
+	if (o != OK)
+		return o;
+	if (delivery.n)
+		put_mark(a, delivery, m, out->uid);
+	out->serial = account_stage(a);
+	return OK;
+}

@@ -1,0 +1,56 @@
+/* store/directory.h - domains, accounts by address, aliases: who is deliverable here.
+ *
+ * Addresses are compared with ASCII case folded, the local part too. Looking things up reads committed rows only; changes are
+ * made one after another. An account's making and deleting span partitions: a w row says which is under way, and
+ * directory_sweep finishes or undoes it after a crash.
+ */
+#ifndef SALLYPORT_STORE_DIRECTORY_H
+#define SALLYPORT_STORE_DIRECTORY_H
+
+#include "ipc_gen.h"
+#include "store/partition.h"
+#include "store/rows.h"
+
+struct shard;
+
+struct directory {
+	struct partition part;
+	struct shard *shard;
+	bool locked;
+	struct gate unlocked;
+};
+
+void directory_open(struct directory *d, struct shard *s);
+SUSPENDS void directory_sweep(struct directory *d);
+void directory_fini(struct directory *d);
+
+struct target {
+	uint64_t account;
+	struct str local, domain; /* folded, as it was reached: with its detail; in the arena */
+};
+struct targets {
+	struct target v[IPC_RESOLVE_TARGETS_MAX];
+	size_t n;
+	bool cut; /* there were more */
+};
+/* The accounts behind an address. OK; NO_SUCH user; DENIED: the domain is not ours. */
+enum outcome directory_resolve(struct directory *d, const struct ipc_addr *address, struct arena *a, struct targets *out) MUST_USE;
+bool directory_leads_to(struct directory *d, const struct ipc_addr *address, uint64_t account);
+/* Live accounts only. */
+enum outcome directory_account(struct directory *d, struct str address, uint64_t *account) MUST_USE;
+
+SUSPENDS enum outcome directory_domain_add(struct directory *d, struct str name) MUST_USE;
+SUSPENDS enum outcome directory_domain_delete(struct directory *d, struct str name) MUST_USE;
+SUSPENDS enum outcome directory_account_add(struct directory *d, const struct ipc_account_add *q, uint64_t *account) MUST_USE;
+SUSPENDS enum outcome directory_account_delete(struct directory *d, const struct ipc_addr *address) MUST_USE;
+SUSPENDS enum outcome directory_account_password(struct directory *d, const struct ipc_addr *address, struct str hash) MUST_USE;
+SUSPENDS enum outcome directory_alias_add(struct directory *d, const struct ipc_alias_add *q) MUST_USE;
+SUSPENDS enum outcome directory_alias_delete(struct directory *d, const struct ipc_addr *address) MUST_USE;
+void directory_list(struct directory *d, const struct ipc_directory_list *q, struct arena *a, struct ipc_directory_list_reply *r);
+
+/* Keys, for what walks the directory: tag, domain, 0, local. */
+void directory_key(struct buf *out, char tag, struct str domain, struct str local);
+bool directory_get(struct directory *d, char tag, struct str domain, struct str local, struct buf *v);
+struct str fold_ascii(struct arena *a, struct str s);
+
+#endif

@@ -1,0 +1,603 @@
+/* store/directory_change.c - domains, accounts and aliases come, change and go.
+ * Suspends    until each step is durable; changes are made one after another (a lock).
+ * Invariants  B1 an account's rows exist before its entry is live, and its entry is dead before they go. B2 while a making or deleting is
+ *             under way a w row names the account, so that a crash leaves nothing behind that directory_sweep does not see.
+ */
+#include "store/directory.h"
+
+#include "base/die.h"
+#include "store/account.h"
+
+#define ROW_MAX 65536
+#define PURGE_STEP 1000
+
+static const struct partition_ops no_calls = { 0 };
+
+void directory_open(struct directory *d, struct shard *s)
+{
+	*d = (struct directory){ .shard = s };
+	partition_open(&d->part, s->port, PARTITION_DIRECTORY, &no_calls);
+	gate_init(&d->unlocked);
+}
+
+void directory_fini(struct directory *d)
+{
+	partition_fini(&d->part);
+}
+
+/* After a failed commit the partition is opened anew: nothing of it is kept in memory. */
+SUSPENDS static bool lock(struct directory *d)
+{
+	struct gate *gates[] = { &d->unlocked };
+
+	while (d->locked)
+		if (task_wait(d->shard->sched, gates, 1, NEVER_MS) == WAIT_STOP)
+			return false;
+	d->locked = true;
+	if (d->part.dead) {
+		partition_fini(&d->part);
+		partition_open(&d->part, d->shard->port, PARTITION_DIRECTORY, &no_calls);
+	}
+	return true;
+}
+
+static enum outcome unlock(struct directory *d, enum outcome o)
+{
+	d->locked = false;
+	gate_open(d->shard->sched, &d->unlocked);
+	return o;
+}
+
+SUSPENDS static enum outcome commit(struct partition *p)
+{
+	return partition_wait(p, partition_stage(p)) ? OK : TRY_LATER;
+}
+
+static void put(struct directory *d, char tag, struct str domain, struct str local, const struct buf *v)
+{
+	struct buf key;
+
+	buf_init(&key, ENGINE_KEY_MAX);
+	directory_key(&key, tag, domain, local);
+	engine_put(partition_batch(&d->part), buf_str(&key), buf_str(v));
+	buf_fini(&key);
+}
+
+static void del(struct directory *d, char tag, struct str domain, struct str local)
+{
+	struct buf key;
+
+	buf_init(&key, ENGINE_KEY_MAX);
+	directory_key(&key, tag, domain, local);
+	engine_del(partition_batch(&d->part), buf_str(&key));
+	buf_fini(&key);
+}
+
+static bool exists(struct directory *d, char tag, struct str domain, struct str local)
+{
+	struct buf v;
+	bool found;
+
+	buf_init(&v, ROW_MAX);
+	found = directory_get(d, tag, domain, local, &v);
+	buf_fini(&v);
+	return found;
+}
+
+/* ---- domains */
+
+static bool is_domain(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '@' || s.p[i] == 0x7f || s.p[i] == '/')
+			return false;
+	return s.n > 0 && s.n <= 255 && s.p[0] != '.';
+}
+
+static bool is_local(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '@' || s.p[i] == 0x7f)
+			return false;
+	return s.n > 0 && s.n <= 64;
+}
+
+static void put_domain(struct directory *d, struct str name, const struct domain_row *row)
+{
+	struct buf v;
+
+	buf_init(&v, ROW_MAX);
+	domain_row_encode(row, &v);
+	put(d, 'd', name, STR(""), &v);
+	buf_fini(&v);
+}
+
+SUSPENDS static enum outcome domain_add(struct directory *d, struct str name)
+{
+	struct domain_row row = { .created_s = shard_now_s(d->shard) };
+
+	if (!is_domain(name))
+		return BAD_SYNTAX;
+	if (exists(d, 'd', name, STR("")))
+		return EXISTS;
+	put_domain(d, name, &row);
+	return commit(&d->part);
+}
+
+static bool note_row(void *arg, const struct engine_row *row)
+{
+	(void)row;
+	*(bool *)arg = true;
+	return false;
+}
+
+static bool has_any(struct directory *d, char tag, struct str domain)
+{
+	struct buf from, to;
+	struct engine_range r = { .partition = PARTITION_DIRECTORY };
+	bool any = false;
+
+	buf_init(&from, ENGINE_KEY_MAX);
+	directory_key(&from, tag, domain, STR(""));
+	buf_init(&to, ENGINE_KEY_MAX);
+	buf_add(&to, str_sub(buf_str(&from), 0, from.n - 1));
+	buf_addc(&to, '\1');
+	r.from = buf_str(&from);
+	r.to = buf_str(&to);
+	engine_range(d->part.port, &r, note_row, &any);
+	buf_fini(&from);
+	buf_fini(&to);
+	return any;
+}
+
+SUSPENDS static enum outcome domain_delete(struct directory *d, struct str name)
+{
+	if (!exists(d, 'd', name, STR("")))
+		return NO_SUCH;
+	if (has_any(d, 'a', name) || has_any(d, 'l', name))
+		return IN_USE;
+	del(d, 'd', name, STR(""));
+	return commit(&d->part);
+}
+
+/* ---- rows of an account */
+
+static bool purge_row(void *arg, const struct engine_row *row)
+{
+	struct engine_batch *b = arg;
+	struct cur c = cur_of(str_from(row->key, 1));
+	struct message_row m;
+
+	engine_del(b, row->key);
+	if (row->key.p[0] == 'M' && message_row_decode(row->value, &m)) {
+		uint32_t mailbox = cur_be32(&c), uid = cur_be32(&c);
+
+		engine_ref_del(b, KEY_STR(key_ref(m.blob, b->partition, mailbox, uid)));
+		engine_ref_put(b, KEY_STR(key_garbage(m.saved_s, m.blob)), STR(""));
+	}
+	return b->n_ops < PURGE_STEP;
+}
+
+/* All rows of the account go, in bounded commits; the head first, so that nobody loads what is left. */
+SUSPENDS static enum outcome purge(struct directory *d, uint64_t account)
+{
+	struct engine_range all = { .partition = account };
+	struct partition p;
+	enum outcome o;
+
+	partition_open(&p, d->shard->port, account, &no_calls);
+	engine_del(partition_batch(&p), STR("H"));
+	do {
+		o = commit(&p);
+		if (o == OK)
+			engine_range(p.port, &all, purge_row, partition_batch(&p));
+	} while (o == OK && partition_batch(&p)->n_ops > 0);
+	partition_fini(&p);
+	return o;
+}
+
+static void put_work(struct directory *d, uint64_t account, struct str domain, struct str local, bool on)
+{
+	struct key k = key_u64(key_of('w'), account);
+	struct buf v;
+
+	if (!on) {
+		engine_del(partition_batch(&d->part), KEY_STR(k));
+		return;
+	}
+	buf_init(&v, ROW_MAX);
+	put_str(&v, domain);
+	put_str(&v, local);
+	engine_put(partition_batch(&d->part), KEY_STR(k), buf_str(&v));
+	buf_fini(&v);
+}
+
+static void put_entry(struct directory *d, struct str domain, struct str local, uint64_t account, enum entry_state state)
+{
+	struct entry_row row = { account, (uint8_t)state };
+	struct buf v;
+
+	buf_init(&v, ROW_MAX);
+	entry_row_encode(&row, &v);
+	put(d, 'a', domain, local, &v);
+	buf_reset(&v);
+	buf_add(&v, local);
+	buf_addc(&v, '@');
+	buf_add(&v, domain);
+	engine_put(partition_batch(&d->part), KEY_STR(key_u64(key_of('i'), account)), buf_str(&v));
+	buf_fini(&v);
+}
+
+struct first {
+	struct str without;
+	uint64_t account;
+	struct buf local;
+	size_t prefix_n;
+};
+
+static bool find_first(void *arg, const struct engine_row *row)
+{
+	struct first *f = arg;
+	struct str local = str_from(row->key, f->prefix_n);
+	struct entry_row e;
+
+	if (!entry_row_decode(row->value, &e) || e.state != ENTRY_LIVE || str_eq(local, f->without) ||
+		(f->account && e.account >= f->account))
+		return true;
+	f->account = e.account;
+	buf_reset(&f->local);
+	buf_add(&f->local, local);
+	return true;
+}
+
+/* The domain's duty account: its first, but for `without`. */
+static void put_first(struct directory *d, struct str domain, struct str without, struct str instead)
+{
+	struct first f = { .without = without };
+	struct domain_row row;
+	struct buf v, from, to;
+	struct engine_range r = { .partition = PARTITION_DIRECTORY };
+
+	buf_init(&v, ROW_MAX);
+	buf_init(&f.local, 256);
+	buf_init(&from, ENGINE_KEY_MAX);
+	buf_init(&to, ENGINE_KEY_MAX);
+	directory_key(&from, 'a', domain, STR(""));
+	buf_add(&to, str_sub(buf_str(&from), 0, from.n - 1));
+	buf_addc(&to, '\1');
+	f.prefix_n = from.n;
+	r.from = buf_str(&from);
+	r.to = buf_str(&to);
+	if (directory_get(d, 'd', domain, STR(""), &v) && domain_row_decode(buf_str(&v), &row) &&
+		(row.first.n == 0 || str_eq(row.first, without))) {
+		if (instead.n == 0)
+			engine_range(d->part.port, &r, find_first, &f);
+		row.first = instead.n ? instead : buf_str(&f.local);
+		put_domain(d, domain, &row);
+	}
+	buf_fini(&v);
+	buf_fini(&f.local);
+	buf_fini(&from);
+	buf_fini(&to);
+}
+
+static uint64_t next_account(struct directory *d)
+{
+	uint64_t next = ACCOUNT_FIRST;
+	struct buf v;
+
+	buf_init(&v, 256);
+	if (engine_get(d->part.port, NULL, PARTITION_DIRECTORY, STR("c"), &v) && !counter_decode(buf_str(&v), &next))
+		die("directory: the account counter does not decode");
+	buf_reset(&v);
+	counter_encode(next + 1, &v);
+	engine_put(partition_batch(&d->part), STR("c"), buf_str(&v));
+	buf_fini(&v);
+	return next;
+}
+
+SUSPENDS static enum outcome forget_account(struct directory *d, uint64_t account, struct str domain, struct str local)
+{
+	enum outcome o = purge(d, account);
+
+	if (o != OK)
+		return o;
+	del(d, 'a', domain, local);
+	engine_del(partition_batch(&d->part), KEY_STR(key_u64(key_of('i'), account)));
+	put_work(d, account, domain, local, false);
+	put_first(d, domain, local, STR(""));
+	return commit(&d->part);
+}
+
+/* What stands in the entry's place. EXISTS: a live one. */
+SUSPENDS static enum outcome clear_entry(struct directory *d, struct str domain, struct str local)
+{
+	struct entry_row row;
+	struct buf v;
+	bool found;
+
+	buf_init(&v, ROW_MAX);
+	found = directory_get(d, 'a', domain, local, &v) && entry_row_decode(buf_str(&v), &row);
+	buf_fini(&v);
+	if (!found)
+		return OK;
+	return row.state == ENTRY_LIVE ? EXISTS : forget_account(d, row.account, domain, local);
+}
+
+SUSPENDS static enum outcome make_account(struct directory *d, const struct ipc_account_add *q, struct str domain, struct str local,
+	uint64_t id)
+{
+	struct new_account n = { .hash = q->hash, .quota_bytes = q->quota_bytes, .quota_messages = q->quota_messages,
+		.now_s = shard_now_s(d->shard) };
+	struct partition p;
+	struct buf address;
+	enum outcome o;
+
+	buf_init(&address, 512);
+	buf_addf(&address, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
+	n.address = buf_str(&address);
+	partition_open(&p, d->shard->port, id, &no_calls);
+	account_rows(&n, partition_batch(&p));
+	o = commit(&p);
+	partition_fini(&p);
+	buf_fini(&address);
+	return o;
+}
+
+SUSPENDS static enum outcome account_add(struct directory *d, const struct ipc_account_add *q, struct arena *a, uint64_t *account)
+{
+	struct str domain = fold_ascii(a, q->address.domain), local = fold_ascii(a, q->address.local);
+	enum outcome o;
+
+	if (!is_domain(domain) || !is_local(local))
+		return BAD_SYNTAX;
+	if (!exists(d, 'd', domain, STR("")))
+		return NO_SUCH;
+	if (exists(d, 'l', domain, local))
+		return EXISTS;
+	o = clear_entry(d, domain, local);
+	if (o != OK)
+		return o;
+	*account = next_account(d);
+	put_entry(d, domain, local, *account, ENTRY_CREATING);
+	put_work(d, *account, domain, local, true);
+	o = commit(&d->part);
+	if (o == OK)
+		o = make_account(d, q, domain, local, *account);
+	if (o != OK)
+		return o;
+	put_entry(d, domain, local, *account, ENTRY_LIVE);
+	put_work(d, *account, domain, local, false);
+	put_first(d, domain, STR(""), local);
+	return commit(&d->part);
+}
+
+/* Nobody uses it any more, and nothing of it is under way. */
+SUSPENDS static enum outcome close_account(struct directory *d, uint64_t id)
+{
+	struct account *a;
+	enum outcome o = account_get(d->shard, id, &a);
+
+	if (o != OK)
+		return o == NO_SUCH ? OK : o;
+	a->closed = true;
+	handles_revoke_account(d->shard, a);
+	while (o == OK && partition_busy(&a->part))
+		o = account_wait(a, a->part.staged) ? OK : TRY_LATER;
+	if (o == OK)
+		account_drop(a);
+	a->closed = o == OK;
+	account_put(a);
+	return o;
+}
+
+static enum outcome find_live(struct directory *d, struct str domain, struct str local, uint64_t *account)
+{
+	struct entry_row row;
+	struct buf v;
+	bool found;
+
+	buf_init(&v, ROW_MAX);
+	found = directory_get(d, 'a', domain, local, &v) && entry_row_decode(buf_str(&v), &row) && row.state == ENTRY_LIVE;
+	buf_fini(&v);
+	if (found)
+		*account = row.account;
+	return found ? OK : NO_SUCH;
+}
+
+SUSPENDS static enum outcome account_delete(struct directory *d, const struct ipc_addr *address, struct arena *a)
+{
+	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
+	uint64_t id;
+	enum outcome o = find_live(d, domain, local, &id);
+
+	if (o != OK)
+		return o;
+	put_entry(d, domain, local, id, ENTRY_DELETING);
+	put_work(d, id, domain, local, true);
+	put_first(d, domain, local, STR(""));
+	o = commit(&d->part);
+	if (o == OK)
+		o = close_account(d, id);
+	return o == OK ? forget_account(d, id, domain, local) : o;
+}
+
+SUSPENDS static enum outcome account_password(struct directory *d, const struct ipc_addr *address, struct str hash, struct arena *ar)
+{
+	struct credential_row row;
+	struct account *a;
+	struct buf v, w;
+	uint64_t id;
+	enum outcome o = find_live(d, fold_ascii(ar, address->domain), fold_ascii(ar, address->local), &id);
+
+	if (o == OK)
+		o = account_get(d->shard, id, &a);
+	if (o != OK)
+		return o;
+	buf_init(&v, ROW_MAX);
+	buf_init(&w, ROW_MAX);
+	if (engine_get(d->shard->port, NULL, id, STR("C"), &v) && credential_row_decode(buf_str(&v), &row)) {
+		row.version++;
+		row.hash = hash;
+		credential_row_encode(&row, &w);
+		engine_put(account_batch(a), STR("C"), buf_str(&w));
+		o = account_wait(a, account_stage(a)) ? OK : TRY_LATER;
+		handles_revoke_account(d->shard, a);
+	} else {
+		o = FAILED;
+	}
+	buf_fini(&v);
+	buf_fini(&w);
+	account_put(a);
+	return o;
+}
+
+/* ---- aliases */
+
+SUSPENDS static enum outcome alias_add(struct directory *d, const struct ipc_alias_add *q, struct arena *a)
+{
+	struct str domain = fold_ascii(a, q->address.domain), local = fold_ascii(a, q->address.local);
+	struct alias_row *row = arena_new(a, struct alias_row);
+	struct buf v;
+
+	if (!is_domain(domain) || !is_local(local) || q->n_to == 0)
+		return BAD_SYNTAX;
+	if (!exists(d, 'd', domain, STR("")))
+		return NO_SUCH;
+	if (exists(d, 'a', domain, local) || exists(d, 'l', domain, local))
+		return EXISTS;
+	for (size_t i = 0; i < q->n_to; i++) {
+		struct str to_domain = fold_ascii(a, q->to[i].domain), to_local = fold_ascii(a, q->to[i].local);
+
+		if (!is_domain(to_domain) || !is_local(to_local))
+			return BAD_SYNTAX;
+		if (!exists(d, 'd', to_domain, STR("")))
+			return DENIED; /* nothing is forwarded to other servers */
+		row->to[row->n++] = arena_fmt(a, "%.*s@%.*s", STR_ARG(to_local), STR_ARG(to_domain));
+	}
+	buf_init(&v, ROW_MAX);
+	alias_row_encode(row, &v);
+	put(d, 'l', domain, local, &v);
+	buf_fini(&v);
+	return commit(&d->part);
+}
+
+SUSPENDS static enum outcome alias_delete(struct directory *d, const struct ipc_addr *address, struct arena *a)
+{
+	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
+
+	if (!exists(d, 'l', domain, local))
+		return NO_SUCH;
+	del(d, 'l', domain, local);
+	return commit(&d->part);
+}
+
+/* ---- one after another */
+
+#define LOCKED(call)                                                    \
+	do {                                                            \
+		struct arena a;                                         \
+		enum outcome o;                                         \
+                                                                        \
+		if (!lock(d))                                           \
+			return TRY_LATER;                               \
+		arena_init(&a, "store-directory", (size_t)16 << 20);    \
+		o = (call);                                             \
+		arena_fini(&a);                                         \
+		return unlock(d, o);                                    \
+	} while (0)
+
+enum outcome directory_domain_add(struct directory *d, struct str name)
+{
+	LOCKED(domain_add(d, fold_ascii(&a, name)));
+}
+
+enum outcome directory_domain_delete(struct directory *d, struct str name)
+{
+	LOCKED(domain_delete(d, fold_ascii(&a, name)));
+}
+
+enum outcome directory_account_add(struct directory *d, const struct ipc_account_add *q, uint64_t *account)
+{
+	LOCKED(account_add(d, q, &a, account));
+}
+
+enum outcome directory_account_delete(struct directory *d, const struct ipc_addr *address)
+{
+	LOCKED(account_delete(d, address, &a));
+}
+
+enum outcome directory_account_password(struct directory *d, const struct ipc_addr *address, struct str hash)
+{
+	LOCKED(account_password(d, address, hash, &a));
+}
+
+enum outcome directory_alias_add(struct directory *d, const struct ipc_alias_add *q)
+{
+	LOCKED(alias_add(d, q, &a));
+}
+
+enum outcome directory_alias_delete(struct directory *d, const struct ipc_addr *address)
+{
+	LOCKED(alias_delete(d, address, &a));
+}
+
+/* ---- after a crash */
+
+struct work {
+	uint64_t account;
+	struct buf row;
+	bool found;
+};
+
+static bool note_work(void *arg, const struct engine_row *row)
+{
+	struct work *w = arg;
+	struct cur c = cur_of(str_from(row->key, 1));
+
+	w->account = cur_be64(&c);
+	w->found = cur_done(&c);
+	buf_add(&w->row, row->value);
+	return false;
+}
+
+SUSPENDS static enum outcome sweep_one(struct directory *d, bool *found)
+{
+	struct engine_range r = { .partition = PARTITION_DIRECTORY, .from = STR("w"), .to = STR("x") };
+	struct work w = { 0 };
+	enum outcome o = OK;
+	struct cur c;
+	struct str domain, local;
+
+	buf_init(&w.row, ROW_MAX);
+	engine_range(d->part.port, &r, note_work, &w);
+	*found = w.found;
+	c = cur_of(buf_str(&w.row));
+	domain = cur_str(&c);
+	local = cur_str(&c);
+	if (w.found && cur_done(&c))
+		o = forget_account(d, w.account, domain, local);
+	else if (w.found)
+		o = FAILED;
+	buf_fini(&w.row);
+	return o;
+}
+
+void directory_sweep(struct directory *d)
+{
+	bool found = true;
+
+	while (found) {
+		enum outcome o;
+
+		if (!lock(d))
+			return;
+		o = unlock(d, sweep_one(d, &found));
+		if (o == TRY_LATER && task_sleep(d->shard->sched, 10) == WAIT_STOP)
+			return;
+		if (o == FAILED) {
+			log_error(d->shard->log, "directory-damaged", "a row of unfinished work does not decode");
+			return;
+		}
+	}
+}

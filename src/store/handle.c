@@ -1,0 +1,186 @@
+/* store/handle.c - handles and selections. See the header.
+ * Invariants  H1 a number is never given twice in a life of store. H2 a selection pins its mailbox, a handle its account.
+ */
+#include "store/handle.h"
+
+#include "base/die.h"
+#include "ipc_gen.h"
+#include "store/account.h"
+
+#define FIELD_BITS 20
+#define FIELD_MASK ((1u << FIELD_BITS) - 1)
+
+void handles_init(struct handles *h, uint16_t life)
+{
+	*h = (struct handles){ .life = life };
+}
+
+void handles_fini(struct handles *h)
+{
+	for (size_t i = 0; i < h->slots.n; i++)
+		free(h->slots.v[i]);
+	vec_free(&h->slots);
+	vec_free(&h->free);
+	vec_free(&h->edges);
+}
+
+static uint64_t number_of(const struct shard *s, uint32_t generation, uint32_t index)
+{
+	return (uint64_t)s->number << 56 | (uint64_t)s->handles.life << 40 | (uint64_t)generation << FIELD_BITS | index;
+}
+
+static bool edge_is_gone(const struct handles *h, uint16_t edge, uint32_t life)
+{
+	return edge < h->edges.n && h->edges.v[edge].gone_life >= life;
+}
+
+/* A slot whose generations are used up is not used again. */
+static struct handle *take_slot(struct handles *h, uint32_t *index)
+{
+	while (h->free.n > 0) {
+		*index = h->free.v[--h->free.n];
+		if (h->slots.v[*index]->generation < FIELD_MASK)
+			return h->slots.v[*index];
+	}
+	if (h->slots.n == HANDLES_MAX)
+		return NULL;
+	*index = (uint32_t)h->slots.n;
+	return *vec_push(&h->slots) = mem_new(struct handle);
+}
+
+enum outcome handle_grant(struct shard *s, uint16_t edge, uint32_t edge_life, struct account *a, uint64_t *number)
+{
+	struct handles *h = &s->handles;
+	struct handle *x;
+	uint32_t index, generation;
+
+	if (edge_is_gone(h, edge, edge_life))
+		return DENIED;
+	x = take_slot(h, &index);
+	if (!x)
+		return TRY_LATER;
+	generation = x->generation + 1;
+	*x = (struct handle){ .number = number_of(s, generation, index), .generation = generation, .edge = edge,
+		.edge_life = edge_life, .account = a };
+	list_init(&x->selections);
+	a->n_handles++;
+	h->n++;
+	*number = x->number;
+	return OK;
+}
+
+enum outcome handle_find(struct shard *s, uint64_t number, uint16_t edge, uint32_t edge_life, struct handle **out)
+{
+	struct handles *h = &s->handles;
+	uint32_t index = (uint32_t)number & FIELD_MASK, generation = (uint32_t)(number >> FIELD_BITS) & FIELD_MASK;
+	struct handle *x;
+
+	if (number >> 56 != s->number)
+		return DENIED;
+	if (((number >> 40) & 0xffff) != h->life)
+		return REVOKED;
+	if (index >= h->slots.n || generation == 0 || generation > h->slots.v[index]->generation)
+		return DENIED;
+	x = h->slots.v[index];
+	if (generation < x->generation || !x->account)
+		return REVOKED;
+	if (x->edge != edge || x->edge_life != edge_life)
+		return DENIED;
+	*out = x;
+	return OK;
+}
+
+void handle_release(struct shard *s, struct handle *h)
+{
+	struct account *a = h->account;
+
+	while (!list_empty(&h->selections))
+		selection_free(list_entry(h->selections.next, struct selection, in_handle));
+	h->account = NULL;
+	h->peer = NULL;
+	*vec_push(&s->handles.free) = (uint32_t)h->number & FIELD_MASK;
+	s->handles.n--;
+	a->pins++;
+	a->n_handles--;
+	account_put(a);
+}
+
+void handle_revoke(struct shard *s, struct handle *h)
+{
+	struct ipc_revoked r = { .handle = h->number };
+
+	if (h->peer)
+		ipc_revoked_cast(h->peer, &r);
+	handle_release(s, h);
+}
+
+void handles_revoke_account(struct shard *s, struct account *a)
+{
+	for (size_t i = 0; i < s->handles.slots.n && a->n_handles > 0; i++)
+		if (s->handles.slots.v[i]->account == a)
+			handle_revoke(s, s->handles.slots.v[i]);
+}
+
+static void note_gone(struct handles *h, uint16_t edge, uint32_t life)
+{
+	while (h->edges.n <= edge)
+		vec_push(&h->edges);
+	if (h->edges.v[edge].gone_life < life)
+		h->edges.v[edge].gone_life = life;
+}
+
+void handles_edge_gone(struct shard *s, struct peer *p, uint16_t edge, uint32_t edge_life)
+{
+	(void)p;
+	note_gone(&s->handles, edge, edge_life);
+	for (size_t i = 0; i < s->handles.slots.n; i++) {
+		struct handle *h = s->handles.slots.v[i];
+
+		if (h->account && h->edge == edge && h->edge_life <= edge_life)
+			handle_release(s, h);
+	}
+}
+
+/* ---- selections */
+
+struct selection *selection_new(struct handle *h, struct mailbox *m)
+{
+	struct selection *x = mem_new(struct selection);
+
+	x->number = ++h->last_selection;
+	x->handle = h;
+	x->mailbox = m;
+	x->armed = true;
+	mailbox_pin(m);
+	m->n_selections++;
+	list_add_last(&h->selections, &x->in_handle);
+	list_add_last(&h->account->selections, &x->in_account);
+	return x;
+}
+
+struct selection *selection_find(struct handle *h, uint32_t number)
+{
+	list_each(n, nxt, &h->selections) {
+		struct selection *x = list_entry(n, struct selection, in_handle);
+
+		if (x->number == number)
+			return x;
+	}
+	return NULL;
+}
+
+void selection_free(struct selection *x)
+{
+	struct mailbox *m = x->mailbox;
+
+	list_del(&x->in_handle);
+	list_del(&x->in_account);
+	m->n_selections--;
+	m->n_exclusive -= x->exclusive;
+	vec_free(&x->recent);
+	vec_free(&x->silent);
+	free(x);
+	if (!m->gone)
+		mailbox_purge(m);
+	mailbox_unpin(m);
+}

@@ -1,0 +1,80 @@
+/* store/handle.h - what an edge may present instead of a login: numbers bound to one edge's one connection, and their selections.
+ *
+ * shard 8 bits | life 16 | generation 20 | index 20. A handle of another life, or one whose slot has moved on, is REVOKED; one
+ * that was never given, or to another edge, is DENIED and costs the peer its channel.
+ */
+#ifndef SALLYPORT_STORE_HANDLE_H
+#define SALLYPORT_STORE_HANDLE_H
+
+#include "base/list.h"
+#include "base/outcome.h"
+#include "base/vec.h"
+#include "ipc/peer.h"
+
+struct account;
+struct mailbox;
+struct shard;
+
+#define HANDLES_MAX (1u << 20)
+#define SELECTIONS_MAX 16 /* a handle */
+
+struct uid_range {
+	uint32_t lo, hi;
+};
+struct modseq_range {
+	uint64_t lo, hi;
+};
+
+struct selection {
+	uint32_t number;
+	struct handle *handle;
+	struct mailbox *mailbox;  /* pinned */
+	struct node in_handle, in_account;
+	bool readonly, exclusive;
+	bool armed;               /* no changed was cast since the last sync */
+	uint64_t seen_flags;      /* rows of higher modseq are news */
+	uint64_t seen_dead;       /* tombstones of higher modseq are news */
+	uint32_t known;           /* uids below it were told */
+	uint32_t keywords_told;
+	struct VEC(struct uid_range) recent;     /* ascending */
+	struct VEC(struct modseq_range) silent;  /* above seen_flags: changes that it made and wants no word of */
+};
+
+struct handle {
+	uint64_t number;
+	uint32_t generation;
+	uint16_t edge;
+	uint32_t edge_life;
+	struct account *account;  /* NULL: the slot is free */
+	struct peer *peer;        /* once it has called; NULL before, and when it is gone */
+	struct node selections;
+	uint32_t last_selection;
+};
+
+struct edge_seen {
+	uint32_t gone_life; /* the newest life whose channel is gone */
+};
+
+struct handles {
+	uint16_t life;
+	struct VEC(struct handle *) slots;
+	struct VEC(uint32_t) free;
+	struct VEC(struct edge_seen) edges; /* by index */
+	size_t n;
+};
+
+void handles_init(struct handles *h, uint16_t life);
+void handles_fini(struct handles *h);
+/* Gives a handle on the account; TRY_LATER: there are too many, DENIED: that edge is gone already. */
+enum outcome handle_grant(struct shard *s, uint16_t edge, uint32_t edge_life, struct account *a, uint64_t *number) MUST_USE;
+enum outcome handle_find(struct shard *s, uint64_t number, uint16_t edge, uint32_t edge_life, struct handle **out) MUST_USE;
+void handle_release(struct shard *s, struct handle *h);
+void handle_revoke(struct shard *s, struct handle *h); /* tells the edge, too */
+void handles_revoke_account(struct shard *s, struct account *a);
+void handles_edge_gone(struct shard *s, struct peer *p, uint16_t edge, uint32_t edge_life);
+
+struct selection *selection_new(struct handle *h, struct mailbox *m);
+struct selection *selection_find(struct handle *h, uint32_t number);
+void selection_free(struct selection *x);
+
+#endif

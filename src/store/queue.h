@@ -1,0 +1,16 @@
+/* store/queue.h - the lane of letters that were acknowledged and are on their way into several accounts. */
+#ifndef SALLYPORT_STORE_QUEUE_H
+#define SALLYPORT_STORE_QUEUE_H
+
+#include "ipc_gen.h"
+#include "store/shard.h"
+
+bool lane_open(struct shard *s) MUST_USE; /* false: its counter does not decode */
+void lane_fini(struct shard *s);
+/* OK: the letter is durable in the lane. */
+SUSPENDS enum outcome queue_put(struct shard *s, const struct ipc_queue_put *q, uint64_t *id) MUST_USE;
+size_t queue_list(struct shard *s, uint64_t after, uint64_t *ids, size_t max);
+/* Delivers to every recipient that has not got it. left: how many still have not. A letter that is not there any more has been delivered. */
+SUSPENDS enum outcome queue_deliver(struct shard *s, uint64_t id, uint32_t *left) MUST_USE;
+
+#endif

@@ -1,0 +1,160 @@
+/* store/rows.h - keys and values of all rows: what is on disk.
+ *
+ * Numbers in keys are big-endian, so that ranges sort; values are little-endian and begin with a version. A value of a version
+ * that is not known does not decode, and neither does one with bytes left over.
+ *
+ * In an account's partition:
+ *   H                head_row: counters             C                credential_row
+ *   B mailbox        mailbox_row                    U name           subscribed (no value)
+ *   M mailbox uid    message_row                    P mailbox uid    immutable: prefix and part index
+ *   X modseq         expunged_row                   D delivery       mark_row
+ *   E time delivery  no value: marks by age
+ * In the directory's:
+ *   d domain         domain_row                     a domain 0 local entry_row
+ *   l domain 0 local alias_row                      i account        address
+ *   c                counter
+ * In a queue lane's:
+ *   Q id             queued_row                     T id             a byte a recipient: 1 when done
+ *   c                counter
+ * In the references' space:
+ *   R blob owner mailbox uid   (no value)           G time blob      (no value) may be garbage since then
+ */
+#ifndef SALLYPORT_STORE_ROWS_H
+#define SALLYPORT_STORE_ROWS_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cur.h"
+
+#define PARTITION_DIRECTORY ((uint64_t)1 << 56)
+#define PARTITION_LANE(n) ((uint64_t)2 << 56 | (n))
+#define ACCOUNT_FIRST 1
+#define KEYWORDS_MAX 64
+#define KEYWORD_SIZE_MAX 64
+
+/* A key of fixed-width parts; longer ones (names, addresses) are built in a buf. */
+struct key {
+	uint8_t n;
+	char p[55];
+};
+#define KEY_STR(k) key_str((const struct key[]){ k }) /* valid as long as the block */
+static inline struct str key_str(const struct key *k)
+{
+	return str_of(k->p, k->n);
+}
+struct key key_of(char tag);
+struct key key_u32(struct key k, uint32_t v); /* with v appended */
+struct key key_u64(struct key k, uint64_t v);
+struct key key_bytes(struct key k, struct str s);      /* dies when it does not fit */
+struct key key_message(char tag, uint32_t mailbox, uint32_t uid); /* M or P */
+struct key key_ref(uint64_t blob, uint64_t owner, uint32_t mailbox, uint32_t uid);
+struct key key_garbage(int64_t time_s, uint64_t blob);
+/* Reading: a cursor behind the tag. */
+uint32_t cur_be32(struct cur *c);
+uint64_t cur_be64(struct cur *c);
+
+void put_u8(struct buf *b, uint8_t v);
+void put_u16(struct buf *b, uint16_t v);
+void put_u32(struct buf *b, uint32_t v);
+void put_u64(struct buf *b, uint64_t v);
+void put_str(struct buf *b, struct str s); /* u32 and the bytes */
+struct str cur_str(struct cur *c);
+
+struct head_row {
+	uint64_t modseq;      /* the last one given */
+	uint64_t email_next;
+	uint64_t bytes, messages; /* in all mailboxes: exact */
+	uint32_t uidvalidity_next, mailbox_next;
+};
+
+struct credential_row {
+	struct str address, hash;
+	uint64_t version; /* grows when the password changes */
+	uint32_t flags;
+	uint64_t quota_bytes, quota_messages; /* 0: the configuration's */
+};
+
+struct mailbox_row {
+	struct str name;
+	uint32_t uidvalidity, uidnext;
+	uint32_t special;   /* MBOX_SPECIAL bits */
+	uint32_t watermark; /* messages from this uid are recent */
+	uint32_t messages, unseen, deleted, recent;
+	uint64_t size, modseq; /* modseq: highest of its messages and expunges */
+	uint32_t n_keywords;
+	struct str keywords[KEYWORDS_MAX];
+};
+
+struct message_row {
+	uint64_t blob, email;
+	uint32_t size, header_n, prefix_n, flags;
+	uint64_t keywords, modseq;
+	int64_t date_s, saved_s;
+};
+
+struct expunged_row {
+	uint32_t mailbox;
+	int64_t time_s;
+	struct str ranges; /* pairs of u32: first and last uid */
+};
+
+struct mark_row {
+	int64_t time_s;
+	uint32_t mailbox, uid;
+};
+
+struct domain_row {
+	int64_t created_s;
+	struct str first; /* local part of its first account, or empty */
+};
+
+enum entry_state { ENTRY_LIVE, ENTRY_CREATING, ENTRY_DELETING };
+struct entry_row {
+	uint64_t account;
+	uint8_t state;
+};
+
+#define ALIAS_TARGETS_MAX 100
+struct alias_row {
+	uint32_t n;
+	struct str to[ALIAS_TARGETS_MAX]; /* whole addresses */
+};
+
+#define QUEUED_RCPTS_MAX 200
+struct queued_row {
+	struct str trace;
+	int64_t date_s;
+	uint64_t blob;
+	uint32_t size, header_n; /* of the letter, without a prefix */
+	struct str index;
+	uint32_t n_rcpts;
+	uint64_t accounts[QUEUED_RCPTS_MAX];
+	struct str prefixes[QUEUED_RCPTS_MAX];
+};
+
+void head_row_encode(const struct head_row *r, struct buf *out);
+bool head_row_decode(struct str v, struct head_row *out);
+void credential_row_encode(const struct credential_row *r, struct buf *out);
+bool credential_row_decode(struct str v, struct credential_row *out); /* views into v, here and below */
+void mailbox_row_encode(const struct mailbox_row *r, struct buf *out);
+bool mailbox_row_decode(struct str v, struct mailbox_row *out);
+void message_row_encode(const struct message_row *r, struct buf *out);
+bool message_row_decode(struct str v, struct message_row *out);
+void parts_row_encode(struct str prefix, struct str index, struct buf *out);
+bool parts_row_decode(struct str v, struct str *prefix, struct str *index);
+void expunged_row_encode(const struct expunged_row *r, struct buf *out);
+bool expunged_row_decode(struct str v, struct expunged_row *out);
+void mark_row_encode(const struct mark_row *r, struct buf *out);
+bool mark_row_decode(struct str v, struct mark_row *out);
+void domain_row_encode(const struct domain_row *r, struct buf *out);
+bool domain_row_decode(struct str v, struct domain_row *out);
+void entry_row_encode(const struct entry_row *r, struct buf *out);
+bool entry_row_decode(struct str v, struct entry_row *out);
+void alias_row_encode(const struct alias_row *r, struct buf *out);
+bool alias_row_decode(struct str v, struct alias_row *out);
+void queued_row_encode(const struct queued_row *r, struct buf *out);
+bool queued_row_decode(struct str v, struct queued_row *out);
+void counter_encode(uint64_t v, struct buf *out);
+bool counter_decode(struct str v, uint64_t *out);
+
+#endif

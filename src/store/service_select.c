@@ -1,0 +1,299 @@
+/* store/service_select.c - SELECT, UNSELECT, and what a session is told between commands (sync).
+ * Suspends    while a view is loaded; until what was staged is durable.
+ * Invariants  Y1 sync without expunges leaves every sequence number as it was: what was expunged keeps its number, and counts.
+ *             Y2 a selection is told of tombstones and flags in order of modseq, so that one number each says how far it is.
+ */
+#include "store/service.h"
+
+#include "ipc/words.h"
+
+#include <stdlib.h>
+
+/* ---- SELECT */
+
+static void add_recent(struct selection *x, uint32_t lo, uint32_t hi)
+{
+	struct uid_range *last = x->recent.n ? &x->recent.v[x->recent.n - 1] : NULL;
+
+	if (lo >= hi)
+		return;
+	if (last && last->hi == lo)
+		last->hi = hi;
+	else
+		*vec_push(&x->recent) = (struct uid_range){ lo, hi };
+}
+
+/* New messages are recent to the first session that may write and is told of them. The mark may wait for the next commit: after a
+ * crash they are recent once more (RFC 9051 2.3.2 lets it). */
+static void take_recent(struct selection *x)
+{
+	struct mailbox *m = x->mailbox;
+	uint32_t from = x->readonly && x->known > m->watermark ? x->known : m->watermark;
+
+	add_recent(x, from, m->uidnext);
+	x->known = m->uidnext;
+	if (x->readonly || m->watermark == m->uidnext)
+		return;
+	m->watermark = m->uidnext;
+	m->recent = 0;
+	account_change_lazily(m->account, m);
+}
+
+/* Rows of the selection that are recent, those that it must still hear the end of too. */
+static uint32_t count_recent(const struct selection *x, const struct seqmap *map)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < x->recent.n; i++) {
+		uint32_t lo = view_lower(map->view, x->recent.v[i].lo), hi = view_lower(map->view, x->recent.v[i].hi);
+
+		if (hi > map->limit)
+			hi = map->limit;
+		for (uint32_t at = lo; at < hi; at++)
+			n += seqmap_has(map, at);
+	}
+	return n;
+}
+
+static void fill_keywords(struct session *x, const struct mailbox *m, const struct str **list, size_t *n)
+{
+	struct str *k = arena_array(&x->work, m->n_keywords + 1, sizeof *k);
+
+	for (uint32_t i = 0; i < m->n_keywords; i++)
+		k[i] = arena_dup(&x->work, m->keywords[i]);
+	*list = k;
+	*n = m->n_keywords;
+	x->sel->keywords_told = m->n_keywords;
+}
+
+static uint32_t first_unseen(const struct seqmap *map)
+{
+	const struct view *v = map->view;
+
+	for (uint32_t at = 0; at < map->limit; at++)
+		if (!(v->flags[at] & (MSG_SEEN | VIEW_DEAD)))
+			return seqmap_seq(map, at);
+	return 0;
+}
+
+static void open_selection(struct session *x, struct mailbox *m, const struct ipc_select *q, struct ipc_select_reply *r)
+{
+	struct selection *s = selection_new(x->handle, m);
+	struct seqmap map;
+
+	x->sel = s;
+	s->readonly = q->readonly;
+	s->exclusive = q->exclusive;
+	m->n_exclusive += s->exclusive;
+	s->seen_flags = m->view->modseq_max;
+	s->seen_dead = m->view->dead_modseq_max;
+	take_recent(s);
+	map = session_map(x);
+	*r = (struct ipc_select_reply){ .sel = s->number, .id = m->id, .messages = seqmap_count(&map),
+		.recent = count_recent(s, &map), .first_unseen = m->unseen ? first_unseen(&map) : 0, .uidnext = m->uidnext,
+		.uidvalidity = m->uidvalidity, .modseq = m->modseq, .size = m->size };
+	fill_keywords(x, m, &r->keywords, &r->n_keywords);
+}
+
+static bool too_many(const struct handle *h)
+{
+	size_t n = 0;
+
+	list_each(it, nxt, &h->selections)
+		n++;
+	return n >= SELECTIONS_MAX;
+}
+
+SUSPENDS static enum outcome select_(struct session *x, const struct ipc_select *q, struct ipc_select_reply *r)
+{
+	struct mailbox *m;
+	struct str name;
+	enum outcome o = session_name(x, q->name, &name);
+
+	if (o != OK)
+		return NO_SUCH;
+	for (;;) {
+		m = mailbox_find(x->account, name);
+		if (!m)
+			return NO_SUCH;
+		if (m->view)
+			break;
+		if (!mailbox_view(m))
+			return x->account->part.dead ? TRY_LATER : mailbox_find(x->account, name) ? FAILED : NO_SUCH;
+		if (!session_again(x))
+			return REVOKED;
+	}
+	if (q->exclusive && m->n_exclusive)
+		return IN_USE;
+	if (too_many(x->handle))
+		return OVER_LIMIT;
+	open_selection(x, m, q, r);
+	return session_wait(x, x->account->part.staged);
+}
+
+void serve_select(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_select *q = msg;
+	struct ipc_select_reply r = { 0 };
+	struct session x;
+
+	if (!session_enter(&x, ctx, c, q->handle))
+		return;
+	ipc_select_reply_send(c, select_(&x, q, &r), &r);
+	session_leave(&x);
+}
+
+void serve_unselect(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_unselect *q = msg;
+	struct selection *sel;
+	struct session x;
+
+	if (!session_enter(&x, ctx, c, q->handle))
+		return;
+	sel = selection_find(x.handle, q->sel);
+	if (sel)
+		selection_free(sel);
+	ipc_unselect_reply_send(c, sel ? OK : BAD_STATE);
+	session_leave(&x);
+}
+
+/* ---- sync */
+
+static int by_modseq(const void *a, const void *b)
+{
+	const struct tombstone *x = a, *y = b;
+
+	return (x->modseq > y->modseq) - (x->modseq < y->modseq);
+}
+
+static int by_index(const void *a, const void *b)
+{
+	const struct tombstone *x = a, *y = b;
+
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+/* Cuts news to the first max of them in order of modseq; returns the modseq that the selection has then seen. */
+static uint64_t cut(struct tombstone *news, size_t *n, size_t max, uint64_t all, uint8_t *more)
+{
+	uint64_t seen = all;
+
+	if (*n > max) {
+		qsort(news, *n, sizeof *news, by_modseq);
+		*n = max;
+		*more = 1;
+		seen = news[max - 1].modseq;
+	}
+	qsort(news, *n, sizeof *news, by_index);
+	return seen;
+}
+
+/* From the highest number down, so that none is changed by those before it. */
+static void report_expunges(struct session *x, struct ipc_sync_reply *r)
+{
+	struct selection *s = x->sel;
+	const struct view *v = s->mailbox->view;
+	struct seqmap map = session_map(x);
+	struct tombstone *news;
+	uint32_t *list;
+	size_t n = 0;
+
+	if (v->dead_modseq_max <= s->seen_dead)
+		return;
+	news = arena_array(&x->work, v->dead.n, sizeof *news);
+	for (size_t i = 0; i < v->dead.n; i++)
+		if (v->dead.v[i].modseq > s->seen_dead && v->dead.v[i].at < map.limit)
+			news[n++] = v->dead.v[i];
+	s->seen_dead = cut(news, &n, IPC_SYNC_EXPUNGED_MAX, v->dead_modseq_max, &r->more);
+	list = arena_array(&x->work, n + 1, sizeof *list);
+	for (size_t i = 0; i < n; i++)
+		list[i] = seqmap_seq(&map, news[n - 1 - i].at);
+	r->expunged = list;
+	r->n_expunged = n;
+}
+
+static bool is_silent(const struct selection *s, uint64_t modseq)
+{
+	for (size_t i = 0; i < s->silent.n; i++)
+		if (modseq >= s->silent.v[i].lo && modseq <= s->silent.v[i].hi)
+			return true;
+	return false;
+}
+
+static void drop_silent(struct selection *s)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->silent.n; i++)
+		if (s->silent.v[i].hi > s->seen_flags)
+			s->silent.v[kept++] = s->silent.v[i];
+	s->silent.n = kept;
+}
+
+/* Rows below limit only: what the session is told of for the first time it asks for anyway. */
+static void report_flags(struct session *x, uint32_t limit, struct ipc_sync_reply *r)
+{
+	struct selection *s = x->sel;
+	const struct view *v = s->mailbox->view;
+	struct seqmap map = session_map(x);
+	struct ipc_flag_change *list;
+	struct tombstone *news;
+	size_t n = 0;
+
+	if (v->modseq_max <= s->seen_flags)
+		return;
+	for (uint32_t at = 0; at < limit; at++)
+		n += v->modseq[at] > s->seen_flags;
+	news = arena_array(&x->work, n + 1, sizeof *news);
+	n = 0;
+	for (uint32_t at = 0; at < limit; at++)
+		if (v->modseq[at] > s->seen_flags && !(v->flags[at] & VIEW_DEAD) && !is_silent(s, v->modseq[at]))
+			news[n++] = (struct tombstone){ at, v->modseq[at] };
+	s->seen_flags = cut(news, &n, IPC_SYNC_CHANGES_MAX, v->modseq_max, &r->more);
+	drop_silent(s);
+	list = arena_array(&x->work, n + 1, sizeof *list);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t at = news[i].at, recent = selection_recent(s, v->uid[at]) ? MSG_RECENT : 0;
+
+		list[i] = (struct ipc_flag_change){ seqmap_seq(&map, at), v->uid[at], v->flags[at] | recent, v->keywords[at],
+			v->modseq[at] };
+	}
+	r->changes = list;
+	r->n_changes = n;
+}
+
+static void sync_(struct session *x, bool expunges, struct ipc_sync_reply *r)
+{
+	struct selection *s = x->sel;
+	struct mailbox *m = s->mailbox;
+	uint32_t limit = view_lower(m->view, s->known);
+	struct seqmap map;
+
+	s->armed = true;
+	if (expunges)
+		report_expunges(x, r);
+	if (!r->more) {
+		take_recent(s);
+		report_flags(x, limit, r);
+	}
+	map = session_map(x);
+	r->messages = seqmap_count(&map);
+	r->recent = count_recent(s, &map);
+	if (m->n_keywords > s->keywords_told)
+		fill_keywords(x, m, &r->keywords, &r->n_keywords);
+	mailbox_purge(m);
+}
+
+void serve_sync(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_sync *q = msg;
+	struct ipc_sync_reply r = { 0 };
+	struct session x;
+
+	if (!session_enter_selected(&x, ctx, c, q->handle, q->sel))
+		return;
+	sync_(&x, q->expunges, &r);
+	ipc_sync_reply_send(c, session_wait(&x, x.account->part.staged), &r);
+	session_leave(&x);
+}

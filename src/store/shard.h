@@ -1,0 +1,59 @@
+/* store/shard.h - all state of one shard: its accounts, handles, lane. Everything here belongs to one scheduler's thread. */
+#ifndef SALLYPORT_STORE_SHARD_H
+#define SALLYPORT_STORE_SHARD_H
+
+#include "base/map.h"
+#include "store/handle.h"
+#include "store/partition.h"
+#include "store/store.h"
+
+/* What a failed commit may have left behind in an owner's name, to be put in order before the owner's state is read again. */
+struct repair {
+	struct node node;
+	uint64_t owner;
+	bool under_way;
+	struct VEC(struct key) refs; /* R keys */
+	struct VEC(uint64_t) blobs;
+	struct shard *shard;
+};
+
+struct lane {
+	struct partition part;
+	uint64_t next;              /* id */
+	struct VEC(uint64_t) busy;  /* ids that are being delivered */
+	bool open;
+};
+
+struct shard_stats {
+	uint64_t n_delivered, n_appended, n_duplicates, n_views_loaded, n_views_dropped, n_accounts_loaded, n_failed_commits;
+};
+
+struct shard {
+	struct store *store;
+	uint8_t number;
+	struct sched *sched;
+	struct log *log;
+	struct engine_port *port;
+	const struct store_limits *limits;
+	struct map accounts; /* id → struct account; MAP_KEY */
+	struct node lru;     /* of struct account, the longest unused first */
+	size_t memory;       /* of accounts and views, as of their last count */
+	struct handles handles;
+	struct lane lane;
+	struct node repairs;
+	struct shard_stats stats;
+	struct gate closing_gate;
+	bool closing;
+	unsigned n_tasks; /* janitor and searches' helpers */
+};
+
+int64_t shard_now_s(struct shard *s);
+uint64_t shard_blob_id(struct shard *s);
+/* Letters may come in: the disk has room beyond its reserve. */
+bool shard_has_room(struct shard *s);
+/* A commit of the owner failed: what it named is checked, and put in order, before owner may be used again. */
+void shard_repair(struct shard *s, uint64_t owner, const struct engine_batch *a, const struct engine_batch *b);
+bool shard_repairing(struct shard *s, uint64_t owner);
+void shard_repair_step(struct shard *s); /* starts the commits of repairs that wait */
+
+#endif

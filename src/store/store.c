@@ -1,0 +1,158 @@
+/* store/store.c - opening, the janitor, closing.
+ * Suspends    store_open and store_close; the janitor between its rounds.
+ */
+#include "store/store.h"
+
+#include "base/die.h"
+#include "store/garbage.h"
+#include "store/queue.h"
+#include "store/service.h"
+
+#define JANITOR_MS 5000
+#define COLLECT_EVERY_MS 60000
+
+/* ---- the janitor */
+
+static void write_lazies(struct shard *s)
+{
+	size_t at = 0;
+	struct str key;
+	void *v;
+
+	while (map_next(&s->accounts, &at, &key, &v)) {
+		struct account *a = v;
+
+		if (a->unwritten && !a->part.dead)
+			account_stage(a);
+	}
+}
+
+size_t store_collect(struct store *s)
+{
+	int64_t before_s = shard_now_s(&s->shard) - s->limits.keep_expunged_ms / 1000 + 1;
+	size_t n = 0;
+	bool more = true;
+
+	while (more && !s->shard.closing) {
+		n += garbage_step(&s->shard, before_s, &more);
+		task_yield(s->sched);
+	}
+	return n;
+}
+
+static void janitor(void *arg)
+{
+	struct store *s = arg;
+	struct gate *gates[] = { &s->shard.closing_gate };
+	int64_t collect_ms = sched_now_ms(s->sched) + JANITOR_MS;
+
+	while (!s->shard.closing) {
+		if (task_wait(s->sched, gates, 1, sched_now_ms(s->sched) + JANITOR_MS) == WAIT_STOP)
+			break;
+		if (s->shard.closing)
+			break;
+		write_lazies(&s->shard);
+		directory_sweep(&s->directory);
+		if (!s->keep_garbage && sched_now_ms(s->sched) >= collect_ms) {
+			store_collect(s);
+			collect_ms = sched_now_ms(s->sched) + COLLECT_EVERY_MS;
+		}
+	}
+	s->shard.n_tasks--;
+	gate_open(s->sched, &s->shard.closing_gate);
+}
+
+/* ---- opening */
+
+static bool shard_open(struct store *s)
+{
+	struct shard *x = &s->shard;
+
+	x->store = s;
+	x->sched = s->sched;
+	x->log = s->log;
+	x->limits = &s->limits;
+	x->port = s->engine->ops->port_open(s->engine, s->sched);
+	map_init(&x->accounts, 0);
+	list_init(&x->lru);
+	list_init(&x->repairs);
+	gate_init(&x->closing_gate);
+	handles_init(&x->handles, (uint16_t)s->engine->life);
+	directory_open(&s->directory, x);
+	return lane_open(x);
+}
+
+SUSPENDS static void store_free(struct store *s)
+{
+	struct shard *x = &s->shard;
+
+	accounts_free(x);
+	handles_fini(&x->handles);
+	map_fini(&x->accounts);
+	lane_fini(x);
+	directory_fini(&s->directory);
+	s->engine->ops->port_close(x->port);
+	engine_close(s->engine);
+	free(s);
+}
+
+struct store *store_open(const struct store_opts *o, struct buf *why)
+{
+	struct store *s = mem_new(struct store);
+	uint64_t budget = o->body_budget ? o->body_budget : (uint64_t)256 << 20;
+
+	s->engine = o->engine;
+	s->sched = o->sched;
+	s->log = o->log;
+	s->limits = o->limits;
+	s->scan = o->scan;
+	s->n_scan = o->n_scan;
+	s->keep_garbage = o->keep_garbage;
+	s->budget = (struct body_budget){ .max = budget };
+	store_service_init(s);
+	if (!shard_open(s)) {
+		buf_addz(why, "the queue's counter does not decode");
+		store_free(s);
+		return NULL;
+	}
+	directory_sweep(&s->directory);
+	s->shard.n_tasks++;
+	task_spawn(s->sched, "store-janitor", janitor, s);
+	return s;
+}
+
+/* ---- closing */
+
+static bool accounts_busy(struct shard *s)
+{
+	size_t at = 0;
+	struct str key;
+	void *v;
+
+	while (map_next(&s->accounts, &at, &key, &v))
+		if (partition_busy(&((struct account *)v)->part))
+			return true;
+	return false;
+}
+
+static bool busy(struct store *s)
+{
+	struct shard *x = &s->shard;
+
+	return x->n_tasks || accounts_busy(x) || !list_empty(&x->repairs) ||
+		(partition_busy(&x->lane.part) && !x->lane.part.dead) ||
+		(partition_busy(&s->directory.part) && !s->directory.part.dead);
+}
+
+void store_close(struct store *s)
+{
+	struct shard *x = &s->shard;
+
+	x->closing = true;
+	gate_open(s->sched, &x->closing_gate);
+	write_lazies(x);
+	while (busy(s))
+		if (task_sleep(s->sched, 1) == WAIT_STOP)
+			die("store: cancelled while closing");
+	store_free(s);
+}

@@ -1,0 +1,48 @@
+/* store/store.h - the store as its role wires it: open, serve, close.
+ *
+ * The role opens an engine (engine_rocks_load, engine_mem_open), opens the store on it within a task of its scheduler, and gives
+ * store_service() to every peer_open. All of it belongs to that scheduler's thread.
+ */
+#ifndef SALLYPORT_STORE_STORE_H
+#define SALLYPORT_STORE_STORE_H
+
+#include "ipc/peer.h"
+#include "store/engine.h"
+
+/* From the configuration's settings of the same names. */
+struct store_limits {
+	uint64_t message_size_max;
+	uint32_t mailbox_name_size_max; /* UTF-8 bytes */
+	uint32_t mailbox_depth_max;
+	uint32_t mailboxes_max;
+	uint32_t keywords_max;          /* at most 64 */
+	uint64_t quota_bytes;           /* of accounts without their own; 0: none */
+	uint64_t quota_messages;
+	uint64_t disk_reserve;          /* bytes that stay free */
+	int64_t keep_expunged_ms;
+	uint64_t cache_size;            /* bytes of accounts and views in memory; 0: 256 MiB */
+};
+
+struct store_opts {
+	struct sched *sched;
+	struct log *log;
+	struct engine *engine;     /* closed by store_close */
+	struct store_limits limits;
+	struct link *const *scan;  /* for search in content; kept */
+	size_t n_scan;
+	uint64_t body_budget;      /* bytes of letters that may be on their way to scan */
+	bool keep_garbage;         /* the caller collects with store_collect (tests) */
+};
+
+struct store;
+
+/* In a task. Finishes what a crash left half done. NULL: *why says the reason (a row that everything rests on is damaged). */
+SUSPENDS struct store *store_open(const struct store_opts *o, struct buf *why);
+/* In a task, when no handler is running any more: waits for commits under way, writes what was left for later, closes the engine. */
+SUSPENDS void store_close(struct store *s);
+const struct ipc_service *store_service(struct store *s);
+
+/* One round of the garbage collector: bodies without references whose candidate is older than keep_expunged. Returns how many went. */
+SUSPENDS size_t store_collect(struct store *s);
+
+#endif

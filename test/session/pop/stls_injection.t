@@ -1,0 +1,6 @@
+# A command in the packet of STLS was put there by somebody between.
+# modes: normal
+S: +OK ...
+C{ STLS\r\nCAPA\r\n
+S: -ERR ...
+EOF

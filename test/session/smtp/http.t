@@ -1,0 +1,6 @@
+# A browser, made to speak to us by a page, is not listened to.
+# modes: normal bytes split
+S: 220 ...
+C{ POST / HTTP/1.1\r\n
+S: 421 4.7.0 ...
+EOF

@@ -1,0 +1,9 @@
+# A command in the packet of STARTTLS was put there by somebody between: nothing goes on (CVE-2011-0411).
+# modes: normal
+S: 220 ...
+C: EHLO client.test
+S* ...
+S: 250 ENHANCEDSTATUSCODES
+C{ STARTTLS\r\nRSET\r\nMAIL FROM:<evil@remote.test>\r\n
+S: 503 5.5.1 ...
+EOF

@@ -154,11 +154,14 @@ void log_last_words(const char *what)
 {
 	char line[700];
 	int n = snprintf(line, sizeof line, "%s died: %s\n", last_words_role, what);
+	bool told;
 
 	if (n > (int)sizeof line - 1)
 		n = (int)sizeof line - 1;
-	if (write(2, line, (size_t)n) < 0)
-		return;
-	if (last_words_fd != 2 && last_words_fd >= 0 && write(last_words_fd, line, (size_t)n) < 0)
-		return;
+	told = write(2, line, (size_t)n) == n;
+
+	/* Nothing is left to be done about words that reach nobody; a closed standard error must not cost the other. */
+	if (last_words_fd != 2 && last_words_fd >= 0)
+		told |= write(last_words_fd, line, (size_t)n) == n;
+	(void)told;
 }

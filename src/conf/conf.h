@@ -65,7 +65,6 @@ struct conf_pools {
 };
 
 struct conf_store {
-	uint32_t n_shards;
 	enum conf_engine engine;
 	int64_t keep_expunged_ms;
 	uint64_t segment_size;

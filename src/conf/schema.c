@@ -110,7 +110,6 @@ const struct conf_setting conf_settings[] = {
 	COUNT("scan", pools.n_scan, "2", 1, 64, "processes that parse letters; one for each core is right"),
 #undef B
 #define B "store"
-	COUNT("shards", store.n_shards, "4", 1, 16, "threads that accounts are divided among"),
 	{ B, "engine", CONF_TYPE_ENUM, AT(store.engine), "rocks", .choices = engines,
 	  .help = "`rocks` keeps mail on disk; `memory` forgets it when the server stops, for tests" },
 	{ B, "keep_expunged", CONF_TYPE_DURATION, AT(store.keep_expunged_ms), "7d", SECOND, 3650 * DAY, .zero = true,
@@ -122,7 +121,7 @@ const struct conf_setting conf_settings[] = {
 #define B "limits"
 	SIZE("message_size", limits.message_size_max, "50M", 64 * KB, GB,
 		"largest letter, announced by SIZE and APPENDLIMIT (RFC 5321 4.5.3.1.7: 64K at least)"),
-	COUNT("recipients", limits.recipients_max, "100", 100, 100000, "recipients of a letter (RFC 5321 4.5.3.1.8: 100 at least)"),
+	COUNT("recipients", limits.recipients_max, "100", 100, 200, "recipients of a letter (RFC 5321 4.5.3.1.8: 100 at least)"),
 	COUNT("received", limits.received_max, "60", 20, 1000, "Received fields of a letter, beyond which it is in a loop (RFC 5321 6.3: 100 is large enough)"),
 	SIZE("header_size", limits.header_size_max, "256K", 4 * KB, 16 * MB, "header of a letter"),
 	COUNT("mime_parts", limits.mime_parts_max, "1000", 1, 100000, "MIME parts of a letter; the rest is kept as text"),

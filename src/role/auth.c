@@ -6,12 +6,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SHARDS_MAX 16
-
 struct auth_role {
 	struct host *host;
 	struct login *login;
-	struct link stores[SHARDS_MAX];
+	struct link stores[STORE_SHARDS];
 };
 
 static void *auth_open(struct host *h)
@@ -20,10 +18,10 @@ static void *auth_open(struct host *h)
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
 	r->host = h;
-	for (int i = 0; i < SHARDS_MAX; i++)
+	for (int i = 0; i < STORE_SHARDS; i++)
 		link_init(&r->stores[i], h->sched);
 	r->login = login_new(&(struct login_opts){ .sched = h->sched, .log = &h->log, .stores = r->stores,
-		.n_stores = h->conf->conf->store.n_shards, .n_threads = h->embedded ? 0 : cores > 4 ? 4 : (unsigned)cores });
+		.n_stores = STORE_SHARDS, .n_threads = h->embedded ? 0 : cores > 4 ? 4 : (unsigned)cores });
 	return r;
 }
 
@@ -38,7 +36,7 @@ static struct link *auth_link(void *self, enum role other, uint16_t index)
 {
 	struct auth_role *r = self;
 
-	return other == ROLE_STORE && index < SHARDS_MAX ? &r->stores[index] : NULL;
+	return other == ROLE_STORE && index < STORE_SHARDS ? &r->stores[index] : NULL;
 }
 
 static bool auth_go(void *self)

@@ -27,7 +27,6 @@
 #include <unistd.h>
 
 #define SESSION_ARENA_MAX ((size_t)1 << 20)
-#define SHARDS_MAX 16
 #define KEYS_TIMEOUT_MS 2000
 #define LOGIN_WINDOW_MS ((int64_t)600 * 1000)
 #define LETTER_WINDOW_MS ((int64_t)60 * 1000)
@@ -55,7 +54,7 @@ struct session {
 struct edge {
 	struct host *host;
 	bool is_user;
-	struct link post, auth, stores[SHARDS_MAX];
+	struct link post, auth, stores[STORE_SHARDS];
 	int keys_fd; /* a channel used in the blocking way; -1: none now */
 	bool keys_greeted;
 	struct tls_signer signer;
@@ -177,7 +176,7 @@ static void adopt_login(struct door *d, const struct ipc_login_reply *r)
 	struct door_account *a = &d->account;
 
 	*a = (struct door_account){ .handle = r->handle, .account = r->account, .address = arena_dup(&d->arena, r->address) };
-	a->store = &d->edge->stores[(r->handle >> 56) % SHARDS_MAX];
+	a->store = &d->edge->stores[(r->handle >> 56) % STORE_SHARDS];
 	gate_init(&a->news);
 	map_put(&d->edge->by_handle, MAP_KEY(a->handle), a);
 }
@@ -312,7 +311,7 @@ static void store_gone(void *ctx, struct peer *p)
 	for (size_t at = 0; map_next(&e->by_handle, &at, &key, &v);) {
 		struct door_account *a = v;
 
-		if (a->store == &e->stores[peer_index(p) % SHARDS_MAX])
+		if (a->store == &e->stores[peer_index(p) % STORE_SHARDS])
 			revoke_login(e, a);
 	}
 }
@@ -503,7 +502,7 @@ static struct edge *edge_open(struct host *h, bool is_user)
 	e->signer = (struct tls_signer){ ask_keys, e };
 	link_init(&e->post, h->sched);
 	link_init(&e->auth, h->sched);
-	for (int i = 0; i < SHARDS_MAX; i++)
+	for (int i = 0; i < STORE_SHARDS; i++)
 		link_init(&e->stores[i], h->sched);
 	list_init(&e->sessions);
 	list_init(&e->listening);
@@ -540,7 +539,7 @@ static struct link *edge_link(void *self, enum role other, uint16_t index)
 		return &e->post;
 	if (other == ROLE_AUTH)
 		return &e->auth;
-	return other == ROLE_STORE && index < SHARDS_MAX ? &e->stores[index] : NULL;
+	return other == ROLE_STORE && index < STORE_SHARDS ? &e->stores[index] : NULL;
 }
 
 static bool edge_raw_channel(void *self, enum role other, uint16_t index, uint32_t life, int fd)

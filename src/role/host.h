@@ -20,6 +20,8 @@ struct host_conf {
 struct host_conf *host_conf_get(struct host_conf *c);
 void host_conf_put(struct host_conf *c);
 
+#define STORE_SHARDS 1 /* threads of store that accounts are divided among; handles, links and login count on there being several */
+
 struct host;
 
 /* All but open, go and stop may be NULL. */

@@ -68,10 +68,10 @@ static void warn_of_restart(struct master *m, const struct conf *c)
 	const struct conf *old = m->conf;
 
 	if (c->pools.n_strangers != old->pools.n_strangers || c->pools.n_users != old->pools.n_users || c->pools.n_scan != old->pools.n_scan ||
-		c->store.n_shards != old->store.n_shards || c->store.engine != old->store.engine || !str_eq(c->data_dir, old->data_dir) ||
+		c->store.engine != old->store.engine || !str_eq(c->data_dir, old->data_dir) ||
 		!str_eq(c->run_dir, old->run_dir) || !str_eq(c->user, old->user) || !str_eq(c->log.file, old->log.file))
 		log_warning(&m->log, "restart-needed",
-			"pools, store shards and engine, data_dir, run_dir, user and log file change at the next start, not by a reload");
+			"pools, store engine, data_dir, run_dir, user and log file change at the next start, not by a reload");
 }
 
 static void reload(void *arg)

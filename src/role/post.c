@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#define SHARDS_MAX 16
 #define SCANS_MAX 64
 #define LOOK_MS 20
 
@@ -13,7 +12,7 @@ struct post_role {
 	struct host *host;
 	struct host_conf *conf; /* post's, while it is in use */
 	struct post *post;
-	struct link stores[SHARDS_MAX], scans[SCANS_MAX];
+	struct link stores[STORE_SHARDS], scans[SCANS_MAX];
 	int64_t stop_by_ms;
 };
 
@@ -24,12 +23,12 @@ static void *post_open(struct host *h)
 
 	r->host = h;
 	r->conf = host_conf_get(h->conf);
-	for (int i = 0; i < SHARDS_MAX; i++)
+	for (int i = 0; i < STORE_SHARDS; i++)
 		link_init(&r->stores[i], h->sched);
 	for (int i = 0; i < SCANS_MAX; i++)
 		link_init(&r->scans[i], h->sched);
 	r->post = post_new(&(struct post_opts){ .sched = h->sched, .log = &h->log, .conf = c, .stores = r->stores,
-		.n_stores = c->store.n_shards, .scans = r->scans, .n_scans = c->pools.n_scan });
+		.n_stores = STORE_SHARDS, .scans = r->scans, .n_scans = c->pools.n_scan });
 	return r;
 }
 
@@ -45,7 +44,7 @@ static struct link *post_link(void *self, enum role other, uint16_t index)
 	struct post_role *r = self;
 
 	if (other == ROLE_STORE)
-		return index < SHARDS_MAX ? &r->stores[index] : NULL;
+		return index < STORE_SHARDS ? &r->stores[index] : NULL;
 	return other == ROLE_SCAN && index < SCANS_MAX ? &r->scans[index] : NULL;
 }
 

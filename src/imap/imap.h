@@ -22,7 +22,7 @@ enum imap_state { IMAP_STRANGER = 1, IMAP_USER = 2, IMAP_SELECTED = 4 }; /* RFC 
 struct imap_box {
 	uint64_t id;  /* the mailbox */
 	uint32_t sel; /* store's number of the selection */
-	uint32_t messages, recent;
+	uint32_t messages;
 	uint32_t uidvalidity;
 	bool open;
 	bool readonly;

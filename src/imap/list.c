@@ -104,7 +104,10 @@ static void add_listed(struct listing *l, struct str name, uint32_t flags)
 	buf_addz(out, "* ");
 	buf_addz(out, l->word);
 	buf_addz(out, " (");
-	add_attributes(out, flags);
+	if (l->subscribed)
+		buf_addz(out, flags & MBOX_NOSELECT ? "\\Noselect" : ""); /* all else is LIST's (RFC 3501 6.3.9, RFC 6154 2) */
+	else
+		add_attributes(out, flags);
 	buf_addz(out, ") \"/\" ");
 	imap_add_mailbox(out, name);
 	buf_addz(out, "\r\n");
@@ -125,7 +128,7 @@ static void add_subscribed(struct listing *l, const struct ipc_mailbox *m)
 		if (m->name.p[i] != HIERARCHY_SEPARATOR || !imap_pattern_match(l->pattern, above))
 			continue;
 		if (!map_get(&l->told, above))
-			add_listed(l, above, MBOX_NOSELECT | MBOX_HAS_CHILDREN);
+			add_listed(l, above, MBOX_NOSELECT);
 		map_put(&l->told, above, l);
 	}
 }

@@ -100,12 +100,11 @@ static void add_counts(struct imap *im, const struct ipc_sync_reply *r)
 {
 	struct imap_box *b = &im->box;
 
-	if (r->messages != b->messages)
+	if (r->messages != b->messages) {
 		add_line(im, r->messages, " EXISTS\r\n");
-	if (r->messages != b->messages || r->recent != b->recent)
 		add_line(im, r->recent, " RECENT\r\n");
+	}
 	b->messages = r->messages;
-	b->recent = r->recent;
 }
 
 static void add_change(struct imap *im, const struct ipc_flag_change *c)
@@ -212,7 +211,6 @@ static SUSPENDS enum outcome enter(struct imap *im, struct str name, bool readon
 	im->box.id = r.id;
 	im->box.sel = r.sel;
 	im->box.messages = r.messages;
-	im->box.recent = r.recent;
 	im->box.uidvalidity = r.uidvalidity;
 	keep_keywords(&im->box, r.keywords, r.n_keywords);
 	add_selected(im, &r);

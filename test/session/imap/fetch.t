@@ -15,10 +15,10 @@ C: a2 FETCH 1 ENVELOPE
 S: * 1 FETCH (ENVELOPE (NIL "parts" (("Ann" NIL "ann" "a.test")) (("Ann" NIL "ann" "a.test")) (("Ann" NIL "ann" "a.test")) ((NIL NIL "alice" "demo.test")) NIL NIL NIL NIL))
 S: a2 OK ...
 C: a3 FETCH 1 BODY
-S~ \* 1 FETCH \(BODY \(\("TEXT" "PLAIN" .* "MIXED"\)\)
+S~ (?i)\* 1 FETCH \(BODY \(\("TEXT" "PLAIN" .* "MIXED"\)\)
 S: a3 OK ...
 C: a4 FETCH 1 BODYSTRUCTURE
-S~ \* 1 FETCH \(BODYSTRUCTURE \(\("TEXT" "PLAIN" .*"RFC822".* "MIXED" .*\)\)
+S~ (?i)\* 1 FETCH \(BODYSTRUCTURE \(\("TEXT" "PLAIN" .*"RFC822".* "MIXED" .*\)\)
 S: a4 OK ...
 C: a5 FETCH 1 (BODY.PEEK[1] BODY.PEEK[2.HEADER] BODY.PEEK[2.TEXT] BODY.PEEK[9])
 S: * 1 FETCH (BODY[1] {3}

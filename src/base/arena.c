@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_SIZE 1000 /* small: a quiet session keeps one */
+#define BLOCK_SIZE 232 /* small: a quiet session keeps one an arena */
 
 struct arena_block {
 	struct arena_block *older;

@@ -299,6 +299,12 @@ int task_sleep(struct sched *s, int64_t ms)
 	return task_wait(s, NULL, 0, s->now_ms + ms);
 }
 
+void task_trim(struct sched *s)
+{
+	if (s->current)
+		stack_trim(s->current->stack, __builtin_frame_address(0));
+}
+
 void task_yield(struct sched *s)
 {
 	task_wait(s, NULL, 0, s->now_ms);

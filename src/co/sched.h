@@ -65,6 +65,8 @@ enum { WAIT_TIMEOUT = -1, WAIT_STOP = -2 };
  * sched_now_ms passes (WAIT_TIMEOUT) or the task is cancelled (WAIT_STOP). Must be called in a task. */
 SUSPENDS int task_wait(struct sched *s, struct gate *const *gates, size_t n, int64_t deadline_ms);
 SUSPENDS int task_sleep(struct sched *s, int64_t ms);
+/* Gives back the pages of the current task's stack that lie below its present frames: before a wait that is likely to be long. */
+void task_trim(struct sched *s);
 SUSPENDS void task_yield(struct sched *s); /* lets the other ready tasks and events run once */
 
 /* Readiness of one descriptor, edge triggered: a flag stays set until the reader or writer met EAGAIN and cleared it. */

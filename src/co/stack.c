@@ -133,6 +133,15 @@ void stack_put(struct stack_pool *p, struct stack *s)
 	p->cold = s;
 }
 
+void stack_trim(struct stack *s, char *here)
+{
+	/* what the calls from here to the switch may still use */
+	uintptr_t end = ((uintptr_t)here - 1024) & ~(uintptr_t)4095, low = (uintptr_t)s->low;
+
+	if (end > low)
+		madvise(s->low, end - low, MADV_DONTNEED);
+}
+
 void stack_prepare(struct stack *s, void (*fn)(void *), void *arg)
 {
 	uintptr_t top = ((uintptr_t)s->low + s->size) & ~(uintptr_t)15;

@@ -28,6 +28,9 @@ void stack_put(struct stack_pool *p, struct stack *s);
 /* Lays the stack out so that the next switch to it runs fn(arg); fn never returns. */
 void stack_prepare(struct stack *s, void (*fn)(void *), void *arg);
 
+/* Gives back the pages below here, an address in the stack's lowest frame. */
+void stack_trim(struct stack *s, char *here);
+
 void co_switch(void **save_sp, void *load_sp);
 void co_entry(void);
 

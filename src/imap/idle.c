@@ -38,7 +38,7 @@ static SUSPENDS enum outcome finish(struct imap *im)
 	return imap_fail(im, BAD_SYNTAX, STR(""), STR("Only DONE ends IDLE"));
 }
 
-enum outcome imap_idle(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_idle(struct imap *im, struct cur *args)
 {
 	struct stream *s = &im->d->stream;
 	int64_t until_ms = sched_now_ms(im->d->sched) + im->d->conf->timeouts.imap_idle_ms;
@@ -49,7 +49,10 @@ enum outcome imap_idle(struct imap *im, struct cur *args)
 	imap_line_forget(im);
 	stream_deadline(s, NEVER_MS);
 	while (tell(im, &o)) {
-		enum stream_event ev = stream_wait(s, &im->d->account.news, until_ms);
+		enum stream_event ev;
+
+		task_trim(im->d->sched);
+		ev = stream_wait(s, &im->d->account.news, until_ms);
 
 		if (ev == STREAM_EV_DEADLINE)
 			im->bye = "Nothing was said for too long";

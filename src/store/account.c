@@ -34,12 +34,12 @@ static bool has_news(const struct selection *x)
 	const struct mailbox *m = x->mailbox;
 
 	return m->uidnext > x->known || m->n_keywords > x->keywords_told ||
-		(m->view && (m->view->modseq_max > x->seen_flags || m->view->dead_modseq_max > x->seen_dead));
+	       (m->view && (m->view->modseq_max > x->seen_flags || m->view->dead_modseq_max > x->seen_dead));
 }
 
 static void tell(struct account *a, const struct mailbox *m)
 {
-	list_each(n, nxt, &a->selections) {
+	list_each (n, nxt, &a->selections) {
 		struct selection *x = list_entry(n, struct selection, in_account);
 		struct ipc_changed c = { .handle = x->handle->number, .sel = x->number };
 
@@ -60,9 +60,18 @@ static struct account *of(struct partition *p)
 
 static void put_mailbox_row(struct engine_batch *b, const struct mailbox *m)
 {
-	struct mailbox_row r = { .name = m->name, .uidvalidity = m->uidvalidity, .uidnext = m->uidnext, .special = m->special,
-		.watermark = m->watermark, .messages = m->messages, .unseen = m->unseen, .deleted = m->deleted, .recent = m->recent,
-		.size = m->size, .modseq = m->modseq, .n_keywords = m->n_keywords };
+	struct mailbox_row r = { .name = m->name,
+		.uidvalidity = m->uidvalidity,
+		.uidnext = m->uidnext,
+		.special = m->special,
+		.watermark = m->watermark,
+		.messages = m->messages,
+		.unseen = m->unseen,
+		.deleted = m->deleted,
+		.recent = m->recent,
+		.size = m->size,
+		.modseq = m->modseq,
+		.n_keywords = m->n_keywords };
 	struct buf v;
 
 	memcpy(r.keywords, m->keywords, m->n_keywords * sizeof *r.keywords);
@@ -207,7 +216,7 @@ void account_change_lazily(struct account *a, struct mailbox *m)
 bool account_over_quota(const struct account *a, uint64_t bytes, uint64_t messages)
 {
 	return (a->quota_bytes && a->head.bytes + bytes > a->quota_bytes) ||
-		(a->quota_messages && a->head.messages + messages > a->quota_messages);
+	       (a->quota_messages && a->head.messages + messages > a->quota_messages);
 }
 
 /* ---- life */
@@ -348,7 +357,7 @@ void account_touch(struct account *a)
 	recount(a);
 	list_del(&a->lru);
 	list_add_last(&s->lru, &a->lru);
-	list_each(n, nxt, &s->lru) {
+	list_each (n, nxt, &s->lru) {
 		struct account *old = list_entry(n, struct account, lru);
 
 		if (s->memory <= max || steps-- == 0 || old == a)
@@ -524,15 +533,25 @@ static const struct {
 
 void account_rows(const struct new_account *n, struct engine_batch *b)
 {
-	struct head_row head = { .modseq = 1, .email_next = 1, .uidvalidity_next = (uint32_t)n->now_s, .mailbox_next = 1 };
-	struct credential_row c = { .address = n->address, .hash = n->hash, .version = 1, .quota_bytes = n->quota_bytes,
+	struct head_row head = {
+		.modseq = 1, .email_next = 1, .uidvalidity_next = (uint32_t)n->now_s, .mailbox_next = 1
+	};
+	struct credential_row c = { .address = n->address,
+		.hash = n->hash,
+		.version = 1,
+		.quota_bytes = n->quota_bytes,
 		.quota_messages = n->quota_messages };
 	struct buf v;
 
 	buf_init(&v, 65536);
 	for (size_t i = 0; i < sizeof first_mailboxes / sizeof *first_mailboxes; i++) {
-		struct mailbox m = { .id = head.mailbox_next++, .name = str_z(first_mailboxes[i].name), .uidnext = 1, .watermark = 1,
-			.uidvalidity = head.uidvalidity_next++, .special = first_mailboxes[i].special, .modseq = 1 };
+		struct mailbox m = { .id = head.mailbox_next++,
+			.name = str_z(first_mailboxes[i].name),
+			.uidnext = 1,
+			.watermark = 1,
+			.uidvalidity = head.uidvalidity_next++,
+			.special = first_mailboxes[i].special,
+			.modseq = 1 };
 
 		put_mailbox_row(b, &m);
 		buf_reset(&v);

@@ -9,19 +9,19 @@
 struct mailbox {
 	uint32_t id;
 	struct account *account;
-	struct str name;       /* heap */
+	struct str name; /* heap */
 	uint32_t uidvalidity, uidnext, special, watermark;
 	uint32_t messages, unseen, deleted, recent;
 	uint64_t size, modseq;
 	uint32_t n_keywords;
 	struct str keywords[KEYWORDS_MAX]; /* heap */
-	struct view *view;     /* NULL: not loaded */
+	struct view *view;		   /* NULL: not loaded */
 	bool loading;
 	struct gate loaded;
-	unsigned pins;         /* selections and tasks that hold it across a suspension */
+	unsigned pins; /* selections and tasks that hold it across a suspension */
 	unsigned n_selections, n_exclusive;
-	bool dirty;            /* its row goes with the next batch */
-	bool gone;             /* deleted; freed with the last pin */
+	bool dirty; /* its row goes with the next batch */
+	bool gone;  /* deleted; freed with the last pin */
 };
 
 /* A delivery that is staged and not durable yet. */
@@ -36,21 +36,21 @@ struct account {
 	struct partition part; /* first */
 	struct shard *shard;
 	uint64_t id;
-	struct str address;    /* heap */
+	struct str address; /* heap */
 	struct head_row head;
-	uint64_t quota_bytes, quota_messages; /* 0: none */
-	struct VEC(struct mailbox *) mailboxes;   /* by name, parents before children */
-	struct VEC(struct str) subscriptions;     /* sorted; heap */
-	struct VEC(struct mailbox *) changed;     /* touched by the forming batch: pinned */
-	struct VEC(struct mailbox *) under_way;   /* by the one that went: pinned */
+	uint64_t quota_bytes, quota_messages;	/* 0: none */
+	struct VEC(struct mailbox *) mailboxes; /* by name, parents before children */
+	struct VEC(struct str) subscriptions;	/* sorted; heap */
+	struct VEC(struct mailbox *) changed;	/* touched by the forming batch: pinned */
+	struct VEC(struct mailbox *) under_way; /* by the one that went: pinned */
 	struct VEC(struct delivering) delivering;
 	struct node selections;
 	int64_t oldest_mark_s, oldest_expunged_s; /* INT64_MAX: none */
 	struct node lru;
 	unsigned pins, n_handles;
-	size_t memory;         /* as counted in shard->memory */
-	bool unwritten;        /* something waits for the next batch that none has asked for */
-	bool closed;           /* deleted */
+	size_t memory;	/* as counted in shard->memory */
+	bool unwritten; /* something waits for the next batch that none has asked for */
+	bool closed;	/* deleted */
 };
 
 /* The account, loaded when it was not. NO_SUCH; TRY_LATER (its last commit is being repaired); FAILED: a damaged row. Pins it: whoever
@@ -59,7 +59,7 @@ enum outcome account_get(struct shard *s, uint64_t id, struct account **out) MUS
 void account_put(struct account *a);
 void account_pin(struct account *a);
 void account_touch(struct account *a); /* counts its memory again, and makes room when there is too much */
-void accounts_free(struct shard *s);    /* all; nothing is pinned */
+void accounts_free(struct shard *s);   /* all; nothing is pinned */
 /* Drops it from the table; later requests read rows again. Its handles are revoked. */
 void account_drop(struct account *a);
 /* Rows of a new account, into a batch of its partition. */
@@ -81,7 +81,7 @@ static inline uint64_t account_stage(struct account *a)
 	a->unwritten = false;
 	return partition_stage(&a->part);
 }
-SUSPENDS static inline bool account_wait(struct account *a, uint64_t serial)
+static inline SUSPENDS bool account_wait(struct account *a, uint64_t serial)
 {
 	return partition_wait(&a->part, serial);
 }

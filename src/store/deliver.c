@@ -82,7 +82,8 @@ static enum outcome check(struct account *a, const struct letter *l, uint64_t si
 {
 	struct shard *s = a->shard;
 
-	if (l->prefix.n > PREFIX_MAX || (l->body && s->limits->message_size_max && l->body->size > s->limits->message_size_max))
+	if (l->prefix.n > PREFIX_MAX ||
+		(l->body && s->limits->message_size_max && l->body->size > s->limits->message_size_max))
 		return OVER_LIMIT;
 	if (size > UINT32_MAX - PREFIX_MAX || (!l->over_quota && account_over_quota(a, size, 1)))
 		return OVER_LIMIT;

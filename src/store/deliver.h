@@ -5,25 +5,26 @@
 #include "store/message.h"
 
 struct letter {
-	struct str mailbox;        /* empty: INBOX */
+	struct str mailbox; /* empty: INBOX */
 	uint32_t flags;
 	const struct str *keywords;
 	size_t n_keywords;
 	int64_t date_s;
 	struct str prefix, index;
-	const struct body *body;   /* a new letter; NULL: blob is there already */
+	const struct body *body; /* a new letter; NULL: blob is there already */
 	uint64_t blob;
-	uint32_t size, header_n;   /* of the letter without prefix, with blob */
-	bool over_quota;           /* was acknowledged already: comes in whatever the quota says */
+	uint32_t size, header_n; /* of the letter without prefix, with blob */
+	bool over_quota;	 /* was acknowledged already: comes in whatever the quota says */
 };
 
 struct placed {
 	uint32_t uid, uidvalidity;
-	uint64_t serial;           /* wait for it */
+	uint64_t serial; /* wait for it */
 };
 
 /* Stages a letter; the account is pinned by the caller. delivery: an id that makes it happen once, or empty. OK; NO_SUCH mailbox; OVER_LIMIT (size,
  * quota, keywords); TRY_LATER. */
-SUSPENDS enum outcome letter_stage(struct account *a, struct str delivery, const struct letter *l, struct placed *out) MUST_USE;
+SUSPENDS enum outcome letter_stage(
+	struct account *a, struct str delivery, const struct letter *l, struct placed *out) MUST_USE;
 
 #endif

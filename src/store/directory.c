@@ -111,7 +111,8 @@ static bool take_account(struct resolving *r, const struct pending *p, struct st
 	bool found;
 
 	buf_init(&v, ROW_MAX);
-	found = directory_get(r->d, 'a', p->domain, local, &v) && entry_row_decode(buf_str(&v), &row) && row.state == ENTRY_LIVE;
+	found = directory_get(r->d, 'a', p->domain, local, &v) && entry_row_decode(buf_str(&v), &row) &&
+		row.state == ENTRY_LIVE;
 	buf_fini(&v);
 	if (found)
 		add_target(r, row.account, p);
@@ -164,7 +165,8 @@ static bool seen_before(struct resolving *r, const struct pending *p)
 	return false;
 }
 
-enum outcome directory_resolve(struct directory *d, const struct ipc_addr *address, struct arena *a, struct targets *out)
+enum outcome directory_resolve(
+	struct directory *d, const struct ipc_addr *address, struct arena *a, struct targets *out)
 {
 	struct resolving r = { .d = d, .a = a, .out = out };
 	struct pending first = { fold_ascii(a, address->local), fold_ascii(a, address->domain), 0 };
@@ -274,7 +276,8 @@ static struct str account_line(struct listing *l, struct str key, struct str val
 		cred = (struct credential_row){ 0 };
 	line = arena_fmt(l->a, "%.*s\t%llu\t%s\t%llu\t%llu\t%llu\t%llu", STR_ARG(address_of(l->a, key)),
 		(unsigned long long)row.account, states[row.state], (unsigned long long)head.messages,
-		(unsigned long long)head.bytes, (unsigned long long)cred.quota_bytes, (unsigned long long)cred.quota_messages);
+		(unsigned long long)head.bytes, (unsigned long long)cred.quota_bytes,
+		(unsigned long long)cred.quota_messages);
 	buf_fini(&v);
 	buf_fini(&w);
 	return line;
@@ -304,8 +307,9 @@ static bool list_row(void *arg, const struct engine_row *row)
 	struct listing *l = arg;
 	struct str key = str_from(row->key, 1), line;
 
-	line = l->tag == 'd' ? domain_line(l, key, row->value) : l->tag == 'a' ? account_line(l, key, row->value)
-									      : alias_line(l, key, row->value);
+	line = l->tag == 'd'   ? domain_line(l, key, row->value)
+	       : l->tag == 'a' ? account_line(l, key, row->value)
+			       : alias_line(l, key, row->value);
 	if (l->r->n_lines == IPC_DIRECTORY_LIST_LINES_MAX || l->room < line.n + 4) {
 		l->r->more = 1;
 		return false;
@@ -316,7 +320,8 @@ static bool list_row(void *arg, const struct engine_row *row)
 	return true;
 }
 
-void directory_list(struct directory *d, const struct ipc_directory_list *q, struct arena *a, struct ipc_directory_list_reply *r)
+void directory_list(
+	struct directory *d, const struct ipc_directory_list *q, struct arena *a, struct ipc_directory_list_reply *r)
 {
 	static const char tags[] = { [DIRECTORY_DOMAINS] = 'd', [DIRECTORY_ACCOUNTS] = 'a', [DIRECTORY_ALIASES] = 'l' };
 	struct listing l = { .d = d, .a = a, .r = r, .tag = tags[q->kind], .room = IPC_RECORD_MAX - 4096 };

@@ -34,19 +34,23 @@ struct targets {
 	bool cut; /* there were more */
 };
 /* The accounts behind an address. OK; NO_SUCH user; DENIED: the domain is not ours. */
-enum outcome directory_resolve(struct directory *d, const struct ipc_addr *address, struct arena *a, struct targets *out) MUST_USE;
+enum outcome directory_resolve(
+	struct directory *d, const struct ipc_addr *address, struct arena *a, struct targets *out) MUST_USE;
 bool directory_leads_to(struct directory *d, const struct ipc_addr *address, uint64_t account);
 /* Live accounts only. */
 enum outcome directory_account(struct directory *d, struct str address, uint64_t *account) MUST_USE;
 
 SUSPENDS enum outcome directory_domain_add(struct directory *d, struct str name) MUST_USE;
 SUSPENDS enum outcome directory_domain_delete(struct directory *d, struct str name) MUST_USE;
-SUSPENDS enum outcome directory_account_add(struct directory *d, const struct ipc_account_add *q, uint64_t *account) MUST_USE;
+SUSPENDS enum outcome directory_account_add(
+	struct directory *d, const struct ipc_account_add *q, uint64_t *account) MUST_USE;
 SUSPENDS enum outcome directory_account_delete(struct directory *d, const struct ipc_addr *address) MUST_USE;
-SUSPENDS enum outcome directory_account_password(struct directory *d, const struct ipc_addr *address, struct str hash) MUST_USE;
+SUSPENDS enum outcome directory_account_password(
+	struct directory *d, const struct ipc_addr *address, struct str hash) MUST_USE;
 SUSPENDS enum outcome directory_alias_add(struct directory *d, const struct ipc_alias_add *q) MUST_USE;
 SUSPENDS enum outcome directory_alias_delete(struct directory *d, const struct ipc_addr *address) MUST_USE;
-void directory_list(struct directory *d, const struct ipc_directory_list *q, struct arena *a, struct ipc_directory_list_reply *r);
+void directory_list(
+	struct directory *d, const struct ipc_directory_list *q, struct arena *a, struct ipc_directory_list_reply *r);
 
 /* Keys, for what walks the directory: tag, domain, 0, local. */
 void directory_key(struct buf *out, char tag, struct str domain, struct str local);

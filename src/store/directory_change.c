@@ -26,7 +26,7 @@ void directory_fini(struct directory *d)
 }
 
 /* After a failed commit the partition is opened anew: nothing of it is kept in memory. */
-SUSPENDS static bool lock(struct directory *d)
+static SUSPENDS bool lock(struct directory *d)
 {
 	struct gate *gates[] = { &d->unlocked };
 
@@ -48,7 +48,7 @@ static enum outcome unlock(struct directory *d, enum outcome o)
 	return o;
 }
 
-SUSPENDS static enum outcome commit(struct partition *p)
+static SUSPENDS enum outcome commit(struct partition *p)
 {
 	return partition_wait(p, partition_stage(p)) ? OK : TRY_LATER;
 }
@@ -112,7 +112,7 @@ static void put_domain(struct directory *d, struct str name, const struct domain
 	buf_fini(&v);
 }
 
-SUSPENDS static enum outcome domain_add(struct directory *d, struct str name)
+static SUSPENDS enum outcome domain_add(struct directory *d, struct str name)
 {
 	struct domain_row row = { .created_s = shard_now_s(d->shard) };
 
@@ -150,7 +150,7 @@ static bool has_any(struct directory *d, char tag, struct str domain)
 	return any;
 }
 
-SUSPENDS static enum outcome domain_delete(struct directory *d, struct str name)
+static SUSPENDS enum outcome domain_delete(struct directory *d, struct str name)
 {
 	if (!exists(d, 'd', name, STR("")))
 		return NO_SUCH;
@@ -179,7 +179,7 @@ static bool purge_row(void *arg, const struct engine_row *row)
 }
 
 /* All rows of the account go, in bounded commits; the head first, so that nobody loads what is left. */
-SUSPENDS static enum outcome purge(struct directory *d, uint64_t account)
+static SUSPENDS enum outcome purge(struct directory *d, uint64_t account)
 {
 	struct engine_range all = { .partition = account };
 	struct partition p;
@@ -212,7 +212,8 @@ static void put_work(struct directory *d, uint64_t account, struct str domain, s
 	buf_fini(&v);
 }
 
-static void put_entry(struct directory *d, struct str domain, struct str local, uint64_t account, enum entry_state state)
+static void put_entry(
+	struct directory *d, struct str domain, struct str local, uint64_t account, enum entry_state state)
 {
 	struct entry_row row = { account, (uint8_t)state };
 	struct buf v;
@@ -296,7 +297,7 @@ static uint64_t next_account(struct directory *d)
 	return next;
 }
 
-SUSPENDS static enum outcome forget_account(struct directory *d, uint64_t account, struct str domain, struct str local)
+static SUSPENDS enum outcome forget_account(struct directory *d, uint64_t account, struct str domain, struct str local)
 {
 	enum outcome o = purge(d, account);
 
@@ -310,7 +311,7 @@ SUSPENDS static enum outcome forget_account(struct directory *d, uint64_t accoun
 }
 
 /* What stands in the entry's place. EXISTS: a live one. */
-SUSPENDS static enum outcome clear_entry(struct directory *d, struct str domain, struct str local)
+static SUSPENDS enum outcome clear_entry(struct directory *d, struct str domain, struct str local)
 {
 	struct entry_row row;
 	struct buf v;
@@ -324,10 +325,12 @@ SUSPENDS static enum outcome clear_entry(struct directory *d, struct str domain,
 	return row.state == ENTRY_LIVE ? EXISTS : forget_account(d, row.account, domain, local);
 }
 
-SUSPENDS static enum outcome make_account(struct directory *d, const struct ipc_account_add *q, struct str domain, struct str local,
-	uint64_t id)
+static SUSPENDS enum outcome make_account(
+	struct directory *d, const struct ipc_account_add *q, struct str domain, struct str local, uint64_t id)
 {
-	struct new_account n = { .hash = q->hash, .quota_bytes = q->quota_bytes, .quota_messages = q->quota_messages,
+	struct new_account n = { .hash = q->hash,
+		.quota_bytes = q->quota_bytes,
+		.quota_messages = q->quota_messages,
 		.now_s = shard_now_s(d->shard) };
 	struct partition p;
 	struct buf address;
@@ -344,7 +347,8 @@ SUSPENDS static enum outcome make_account(struct directory *d, const struct ipc_
 	return o;
 }
 
-SUSPENDS static enum outcome account_add(struct directory *d, const struct ipc_account_add *q, struct arena *a, uint64_t *account)
+static SUSPENDS enum outcome account_add(
+	struct directory *d, const struct ipc_account_add *q, struct arena *a, uint64_t *account)
 {
 	struct str domain = fold_ascii(a, q->address.domain), local = fold_ascii(a, q->address.local);
 	enum outcome o;
@@ -373,7 +377,7 @@ SUSPENDS static enum outcome account_add(struct directory *d, const struct ipc_a
 }
 
 /* Nobody uses it any more, and nothing of it is under way. */
-SUSPENDS static enum outcome close_account(struct directory *d, uint64_t id)
+static SUSPENDS enum outcome close_account(struct directory *d, uint64_t id)
 {
 	struct account *a;
 	enum outcome o = account_get(d->shard, id, &a);
@@ -398,14 +402,15 @@ static enum outcome find_live(struct directory *d, struct str domain, struct str
 	bool found;
 
 	buf_init(&v, ROW_MAX);
-	found = directory_get(d, 'a', domain, local, &v) && entry_row_decode(buf_str(&v), &row) && row.state == ENTRY_LIVE;
+	found = directory_get(d, 'a', domain, local, &v) && entry_row_decode(buf_str(&v), &row) &&
+		row.state == ENTRY_LIVE;
 	buf_fini(&v);
 	if (found)
 		*account = row.account;
 	return found ? OK : NO_SUCH;
 }
 
-SUSPENDS static enum outcome account_delete(struct directory *d, const struct ipc_addr *address, struct arena *a)
+static SUSPENDS enum outcome account_delete(struct directory *d, const struct ipc_addr *address, struct arena *a)
 {
 	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
 	uint64_t id;
@@ -422,7 +427,8 @@ SUSPENDS static enum outcome account_delete(struct directory *d, const struct ip
 	return o == OK ? forget_account(d, id, domain, local) : o;
 }
 
-SUSPENDS static enum outcome account_password(struct directory *d, const struct ipc_addr *address, struct str hash, struct arena *ar)
+static SUSPENDS enum outcome account_password(
+	struct directory *d, const struct ipc_addr *address, struct str hash, struct arena *ar)
 {
 	struct credential_row row;
 	struct account *a;
@@ -454,7 +460,7 @@ SUSPENDS static enum outcome account_password(struct directory *d, const struct 
 
 /* ---- aliases */
 
-SUSPENDS static enum outcome alias_add(struct directory *d, const struct ipc_alias_add *q, struct arena *a)
+static SUSPENDS enum outcome alias_add(struct directory *d, const struct ipc_alias_add *q, struct arena *a)
 {
 	struct str domain = fold_ascii(a, q->address.domain), local = fold_ascii(a, q->address.local);
 	struct alias_row *row = arena_new(a, struct alias_row);
@@ -482,7 +488,7 @@ SUSPENDS static enum outcome alias_add(struct directory *d, const struct ipc_ali
 	return commit(&d->part);
 }
 
-SUSPENDS static enum outcome alias_delete(struct directory *d, const struct ipc_addr *address, struct arena *a)
+static SUSPENDS enum outcome alias_delete(struct directory *d, const struct ipc_addr *address, struct arena *a)
 {
 	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
 
@@ -494,17 +500,17 @@ SUSPENDS static enum outcome alias_delete(struct directory *d, const struct ipc_
 
 /* ---- one after another */
 
-#define LOCKED(call)                                                    \
-	do {                                                            \
-		struct arena a;                                         \
-		enum outcome o;                                         \
-                                                                        \
-		if (!lock(d))                                           \
-			return TRY_LATER;                               \
-		arena_init(&a, "store-directory", (size_t)16 << 20);    \
-		o = (call);                                             \
-		arena_fini(&a);                                         \
-		return unlock(d, o);                                    \
+#define LOCKED(call)                                                                                                   \
+	do {                                                                                                           \
+		struct arena a;                                                                                        \
+		enum outcome o;                                                                                        \
+                                                                                                                       \
+		if (!lock(d))                                                                                          \
+			return TRY_LATER;                                                                              \
+		arena_init(&a, "store-directory", (size_t)16 << 20);                                                   \
+		o = (call);                                                                                            \
+		arena_fini(&a);                                                                                        \
+		return unlock(d, o);                                                                                   \
 	} while (0)
 
 enum outcome directory_domain_add(struct directory *d, struct str name)
@@ -561,7 +567,7 @@ static bool note_work(void *arg, const struct engine_row *row)
 	return false;
 }
 
-SUSPENDS static enum outcome sweep_one(struct directory *d, bool *found)
+static SUSPENDS enum outcome sweep_one(struct directory *d, bool *found)
 {
 	struct engine_range r = { .partition = PARTITION_DIRECTORY, .from = STR("w"), .to = STR("x") };
 	struct work w = { 0 };

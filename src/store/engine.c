@@ -100,7 +100,8 @@ bool engine_batch_next(const struct engine_batch *b, size_t *at, struct engine_r
 		return false;
 	memcpy(&h, b->ops.p + *at, sizeof h);
 	*at += sizeof h;
-	*op = (struct engine_row){ h.kind, str_of(b->ops.p + *at, h.key_n), str_of(b->ops.p + *at + h.key_n, h.value_n) };
+	*op = (struct engine_row){ h.kind, str_of(b->ops.p + *at, h.key_n),
+		str_of(b->ops.p + *at + h.key_n, h.value_n) };
 	*at += (size_t)h.key_n + h.value_n;
 	return true;
 }
@@ -135,7 +136,8 @@ static void do_get(void *arg)
 	r->found = r->port->engine->ops->get(r->port, r->snap, r->number, r->key, r->out);
 }
 
-bool engine_get(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key, struct buf *out)
+bool engine_get(
+	struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key, struct buf *out)
 {
 	struct read r = { .port = p, .snap = snap, .number = partition, .key = key, .out = out };
 
@@ -194,7 +196,8 @@ static void do_blob_next(void *arg)
 	r->found = r->port->engine->ops->blob_next(r->port, r->snap, r->number, r->info);
 }
 
-bool engine_blob_next(struct engine_port *p, const struct engine_snapshot *snap, uint64_t after, struct engine_blob_info *out)
+bool engine_blob_next(
+	struct engine_port *p, const struct engine_snapshot *snap, uint64_t after, struct engine_blob_info *out)
 {
 	struct read r = { .port = p, .snap = snap, .number = after, .info = out };
 

@@ -36,7 +36,7 @@ struct engine_row {
 struct engine_blob {
 	uint64_t id;
 	struct str bytes;
-	void *heap;          /* freed with the batch, or NULL */
+	void *heap;	     /* freed with the batch, or NULL */
 	struct body_map map; /* undone with the batch, when it maps something */
 };
 
@@ -46,7 +46,7 @@ struct engine_port;
 struct engine_batch {
 	uint64_t partition;
 	uint64_t version; /* that the partition must have; it then has version + 1. A new partition has 0 */
-	struct buf ops;   /* encoded rows */
+	struct buf ops;	  /* encoded rows */
 	size_t n_ops;
 	struct VEC(struct engine_blob) blobs;
 	/* Called once on the port's scheduler, in a task; must not suspend. It frees the batch with engine_batch_free. */
@@ -95,11 +95,12 @@ struct engine_range {
 typedef bool engine_each(void *arg, const struct engine_row *row);
 
 struct engine_stats {
-	uint64_t n_batches, n_groups, n_syncs; /* commits; writes that merged them; fdatasync calls and synced row writes */
-	uint64_t bytes_rows, bytes_bodies;     /* written */
+	uint64_t n_batches, n_groups,
+		n_syncs;		   /* commits; writes that merged them; fdatasync calls and synced row writes */
+	uint64_t bytes_rows, bytes_bodies; /* written */
 	uint64_t n_blobs, bytes_live, bytes_dead;
 	uint64_t n_segments, n_compacted; /* segments rewritten since the start */
-	uint64_t n_group_max;             /* commits in the largest group */
+	uint64_t n_group_max;		  /* commits in the largest group */
 };
 
 struct engine;
@@ -109,11 +110,13 @@ struct engine_ops {
 	struct engine_port *(*port_open)(struct engine *e, struct sched *s);
 	void (*port_close)(struct engine_port *p); /* no commit is under way; suspends when called in a task */
 	void (*commit)(struct engine_port *p, struct engine_batch *b);
-	bool (*get)(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key, struct buf *out);
+	bool (*get)(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key,
+		struct buf *out);
 	void (*range)(struct engine_port *p, const struct engine_range *r, engine_each *each, void *arg);
 	uint64_t (*version)(struct engine_port *p, uint64_t partition);
 	enum outcome (*blob_get)(struct engine_port *p, uint64_t id, uint64_t at, size_t n, struct buf *out);
-	bool (*blob_next)(struct engine_port *p, const struct engine_snapshot *snap, uint64_t after, struct engine_blob_info *out);
+	bool (*blob_next)(struct engine_port *p, const struct engine_snapshot *snap, uint64_t after,
+		struct engine_blob_info *out);
 	struct engine_snapshot *(*snapshot)(struct engine_port *p);
 	void (*snapshot_free)(struct engine_port *p, struct engine_snapshot *snap);
 	uint64_t (*blob_id)(struct engine *e);
@@ -134,13 +137,15 @@ struct engine_port {
 /* Takes the batch over; done is called later, never from within. */
 void engine_commit(struct engine_port *p, struct engine_batch *b);
 /* Appends the value to out. False: no such row. */
-bool engine_get(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key, struct buf *out);
+bool engine_get(
+	struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key, struct buf *out);
 void engine_range(struct engine_port *p, const struct engine_range *r, engine_each *each, void *arg);
 uint64_t engine_version(struct engine_port *p, uint64_t partition);
 /* Appends n bytes from at, fewer at the body's end. A read of all of it checks the checksum. NO_SUCH, FAILED (damaged or unreadable). */
 enum outcome engine_blob_get(struct engine_port *p, uint64_t id, uint64_t at, size_t n, struct buf *out) MUST_USE;
 /* The body with the lowest id above after. */
-bool engine_blob_next(struct engine_port *p, const struct engine_snapshot *snap, uint64_t after, struct engine_blob_info *out);
+bool engine_blob_next(
+	struct engine_port *p, const struct engine_snapshot *snap, uint64_t after, struct engine_blob_info *out);
 /* Rows as they are now, for reads later, across suspensions. Bodies are not held. */
 struct engine_snapshot *engine_snapshot(struct engine_port *p);
 void engine_snapshot_free(struct engine_port *p, struct engine_snapshot *s);
@@ -151,14 +156,14 @@ static inline uint64_t engine_blob_id(struct engine *e) /* a new one, never give
 }
 
 struct engine_opts {
-	const char *data_dir;   /* rocks */
-	const char *module;     /* rocks: path of sallyport-rocks.so */
+	const char *data_dir; /* rocks */
+	const char *module;   /* rocks: path of sallyport-rocks.so */
 	uint64_t segment_size;
-	bool sync;              /* false: tests only */
-	bool threads;           /* false: the committer works inline */
+	bool sync;    /* false: tests only */
+	bool threads; /* false: the committer works inline */
 	struct log *log;
-	uint64_t seed;          /* memory: 0 is reliable; else commits may be late, lost, unknown */
-	struct buf *why;        /* receives the reason when opening fails */
+	uint64_t seed;	 /* memory: 0 is reliable; else commits may be late, lost, unknown */
+	struct buf *why; /* receives the reason when opening fails */
 };
 /* NULL: why says the reason. */
 struct engine *engine_mem_open(const struct engine_opts *o);

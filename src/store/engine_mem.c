@@ -189,7 +189,7 @@ static struct engine_batch *due(struct port *p, int64_t *next_ms)
 	*next_ms = NEVER_MS;
 	if (p->mem->hold)
 		return NULL;
-	list_each(n, nxt, &p->waiting) {
+	list_each (n, nxt, &p->waiting) {
 		struct engine_batch *b = list_entry(n, struct engine_batch, node);
 
 		if (b->due_ms <= now)
@@ -310,8 +310,8 @@ static enum outcome mem_blob_get(struct engine_port *base, uint64_t id, uint64_t
 	return OK;
 }
 
-static bool mem_blob_next(struct engine_port *base, const struct engine_snapshot *snap, uint64_t after,
-	struct engine_blob_info *out)
+static bool mem_blob_next(
+	struct engine_port *base, const struct engine_snapshot *snap, uint64_t after, struct engine_blob_info *out)
 {
 	const struct omap *m = map_of(base, snap);
 	struct full_key k;
@@ -429,7 +429,7 @@ void engine_mem_hold(struct engine *e, bool hold)
 	struct mem *m = (struct mem *)(void *)e;
 
 	m->hold = hold;
-	list_each(n, nxt, &m->ports) {
+	list_each (n, nxt, &m->ports) {
 		struct port *p = list_entry(n, struct port, node);
 
 		gate_open(p->base.sched, &p->work);

@@ -60,8 +60,11 @@ enum outcome handle_grant(struct shard *s, uint16_t edge, uint32_t edge_life, st
 	if (!x)
 		return TRY_LATER;
 	generation = x->generation + 1;
-	*x = (struct handle){ .number = number_of(s, generation, index), .generation = generation, .edge = edge,
-		.edge_life = edge_life, .account = a };
+	*x = (struct handle){ .number = number_of(s, generation, index),
+		.generation = generation,
+		.edge = edge,
+		.edge_life = edge_life,
+		.account = a };
 	list_init(&x->selections);
 	a->n_handles++;
 	h->n++;
@@ -160,7 +163,7 @@ struct selection *selection_new(struct handle *h, struct mailbox *m)
 
 struct selection *selection_find(struct handle *h, uint32_t number)
 {
-	list_each(n, nxt, &h->selections) {
+	list_each (n, nxt, &h->selections) {
 		struct selection *x = list_entry(n, struct selection, in_handle);
 
 		if (x->number == number)

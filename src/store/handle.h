@@ -28,16 +28,16 @@ struct modseq_range {
 struct selection {
 	uint32_t number;
 	struct handle *handle;
-	struct mailbox *mailbox;  /* pinned */
+	struct mailbox *mailbox; /* pinned */
 	struct node in_handle, in_account;
 	bool readonly, exclusive;
-	bool armed;               /* no changed was cast since the last sync */
-	uint64_t seen_flags;      /* rows of higher modseq are news */
-	uint64_t seen_dead;       /* tombstones of higher modseq are news */
-	uint32_t known;           /* uids below it were told */
+	bool armed;	     /* no changed was cast since the last sync */
+	uint64_t seen_flags; /* rows of higher modseq are news */
+	uint64_t seen_dead;  /* tombstones of higher modseq are news */
+	uint32_t known;	     /* uids below it were told */
 	uint32_t keywords_told;
-	struct VEC(struct uid_range) recent;     /* ascending */
-	struct VEC(struct modseq_range) silent;  /* above seen_flags: changes that it made and wants no word of */
+	struct VEC(struct uid_range) recent;	/* ascending */
+	struct VEC(struct modseq_range) silent; /* above seen_flags: changes that it made and wants no word of */
 };
 
 struct handle {
@@ -45,8 +45,8 @@ struct handle {
 	uint32_t generation;
 	uint16_t edge;
 	uint32_t edge_life;
-	struct account *account;  /* NULL: the slot is free */
-	struct peer *peer;        /* once it has called; NULL before, and when it is gone */
+	struct account *account; /* NULL: the slot is free */
+	struct peer *peer;	 /* once it has called; NULL before, and when it is gone */
 	struct node selections;
 	uint32_t last_selection;
 };
@@ -66,8 +66,10 @@ struct handles {
 void handles_init(struct handles *h, uint16_t life);
 void handles_fini(struct handles *h);
 /* Gives a handle on the account; TRY_LATER: there are too many, DENIED: that edge is gone already. */
-enum outcome handle_grant(struct shard *s, uint16_t edge, uint32_t edge_life, struct account *a, uint64_t *number) MUST_USE;
-enum outcome handle_find(struct shard *s, uint64_t number, uint16_t edge, uint32_t edge_life, struct handle **out) MUST_USE;
+enum outcome handle_grant(
+	struct shard *s, uint16_t edge, uint32_t edge_life, struct account *a, uint64_t *number) MUST_USE;
+enum outcome handle_find(
+	struct shard *s, uint64_t number, uint16_t edge, uint32_t edge_life, struct handle **out) MUST_USE;
 void handle_release(struct shard *s, struct handle *h);
 void handle_revoke(struct shard *s, struct handle *h); /* tells the edge, too */
 void handles_revoke_account(struct shard *s, struct account *a);

@@ -133,7 +133,7 @@ static bool load_step(struct load *l)
 	return l->next_uid != 0 && !l->bad;
 }
 
-SUSPENDS static struct view *load(struct mailbox *m)
+static SUSPENDS struct view *load(struct mailbox *m)
 {
 	struct account *a = m->account;
 	struct load l = { .view = mem_new(struct view), .m = m, .next_uid = 1 };
@@ -243,7 +243,7 @@ void mailbox_purge(struct mailbox *m)
 
 	if (!m->view || m->view->dead.n == 0)
 		return;
-	list_each(n, nxt, &m->account->selections) {
+	list_each (n, nxt, &m->account->selections) {
 		struct selection *x = list_entry(n, struct selection, in_account);
 
 		if (x->mailbox == m && x->seen_dead < upto)

@@ -8,7 +8,11 @@
 /* Bytes of the well-formed UTF-8 character at p, or 0 (RFC 3629 4). */
 static size_t utf8_size(const unsigned char *p, size_t n)
 {
-	size_t more = p[0] < 0x80 ? 0 : p[0] >= 0xc2 && p[0] < 0xe0 ? 1 : p[0] >= 0xe0 && p[0] < 0xf0 ? 2 : p[0] >= 0xf0 && p[0] < 0xf5 ? 3 : 4;
+	size_t more = p[0] < 0x80		    ? 0
+		      : p[0] >= 0xc2 && p[0] < 0xe0 ? 1
+		      : p[0] >= 0xe0 && p[0] < 0xf0 ? 2
+		      : p[0] >= 0xf0 && p[0] < 0xf5 ? 3
+						    : 4;
 
 	if (more == 4 || more >= n)
 		return 0;
@@ -78,7 +82,8 @@ int name_cmp(struct str a, struct str b)
 	size_t n = a.n < b.n ? a.n : b.n;
 
 	for (size_t i = 0; i < n; i++) {
-		int x = a.p[i] == SEP ? 0 : (unsigned char)a.p[i] + 1, y = b.p[i] == SEP ? 0 : (unsigned char)b.p[i] + 1;
+		int x = a.p[i] == SEP ? 0 : (unsigned char)a.p[i] + 1,
+		    y = b.p[i] == SEP ? 0 : (unsigned char)b.p[i] + 1;
 
 		if (x != y)
 			return x - y;

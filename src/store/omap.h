@@ -19,7 +19,7 @@ void omap_fini(struct omap *m);
 void omap_put(struct omap *m, struct str key, struct str value); /* copies both; replaces */
 bool omap_del(struct omap *m, struct str key);
 bool omap_get(const struct omap *m, struct str key, struct str *value); /* valid until the next change */
-struct omap_at omap_seek(const struct omap *m, struct str key);         /* the first entry >= key */
+struct omap_at omap_seek(const struct omap *m, struct str key);		/* the first entry >= key */
 /* The entry at *at, and moves on; false at the end. The map must not change meanwhile. */
 bool omap_next(const struct omap *m, struct omap_at *at, struct str *key, struct str *value);
 struct omap omap_copy(const struct omap *m);

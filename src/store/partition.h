@@ -27,9 +27,9 @@ struct partition {
 	const struct partition_ops *ops;
 	uint64_t number, version;
 	uint64_t staged, durable; /* serials */
-	uint64_t going;           /* serial that the batch under way makes durable */
+	uint64_t going;		  /* serial that the batch under way makes durable */
 	struct engine_batch *forming, *under_way;
-	struct gate moved;        /* opens when durable grew or dead became true */
+	struct gate moved; /* opens when durable grew or dead became true */
 	bool dead;
 };
 

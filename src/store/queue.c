@@ -80,7 +80,7 @@ static bool lane_ready(struct shard *s)
 	return lane_open(s);
 }
 
-SUSPENDS static enum outcome lane_commit(struct shard *s)
+static SUSPENDS enum outcome lane_commit(struct shard *s)
 {
 	uint64_t serial = partition_stage(&s->lane.part);
 
@@ -107,8 +107,12 @@ static enum outcome fill_row(struct shard *s, const struct ipc_queue_put *q, str
 {
 	struct engine_batch *b = partition_batch(&s->lane.part);
 
-	*row = (struct queued_row){ .trace = q->trace, .date_s = q->date_s, .blob = shard_blob_id(s), .index = q->index,
-		.size = (uint32_t)q->body.size, .n_rcpts = (uint32_t)q->n_rcpts };
+	*row = (struct queued_row){ .trace = q->trace,
+		.date_s = q->date_s,
+		.blob = shard_blob_id(s),
+		.index = q->index,
+		.size = (uint32_t)q->body.size,
+		.n_rcpts = (uint32_t)q->n_rcpts };
 	for (size_t i = 0; i < q->n_rcpts; i++) {
 		row->accounts[i] = q->rcpts[i].account;
 		row->prefixes[i] = q->rcpts[i].prefix;
@@ -179,16 +183,21 @@ struct delivering_all {
 	struct shard *shard;
 	uint64_t id;
 	struct queued_row *row;
-	char *done;              /* a byte a recipient */
+	char *done; /* a byte a recipient */
 	struct delivery *v;
 	size_t n;
 };
 
 /* What cannot be delivered any more counts as done: the account is gone, and its mail with it. */
-static void stage_one(struct delivering_all *d, uint32_t i)
+static SUSPENDS void stage_one(struct delivering_all *d, uint32_t i)
 {
-	struct letter l = { .date_s = d->row->date_s, .prefix = d->row->prefixes[i], .index = d->row->index, .blob = d->row->blob,
-		.size = d->row->size, .header_n = d->row->header_n, .over_quota = true };
+	struct letter l = { .date_s = d->row->date_s,
+		.prefix = d->row->prefixes[i],
+		.index = d->row->index,
+		.blob = d->row->blob,
+		.size = d->row->size,
+		.header_n = d->row->header_n,
+		.over_quota = true };
 	struct placed placed = { 0 };
 	struct account *a;
 	char id[32];
@@ -208,7 +217,7 @@ static void stage_one(struct delivering_all *d, uint32_t i)
 	account_put(a);
 }
 
-SUSPENDS static uint32_t deliver_all(struct delivering_all *d)
+static SUSPENDS uint32_t deliver_all(struct delivering_all *d)
 {
 	uint32_t left = 0;
 
@@ -263,7 +272,7 @@ static bool load(struct delivering_all *d, struct arena *a, enum outcome *o)
 	return found;
 }
 
-SUSPENDS static enum outcome deliver_letter(struct shard *s, uint64_t id, uint32_t *left)
+static SUSPENDS enum outcome deliver_letter(struct shard *s, uint64_t id, uint32_t *left)
 {
 	struct delivering_all d = { .shard = s, .id = id };
 	enum outcome o = OK;

@@ -45,7 +45,7 @@ static inline struct str key_str(const struct key *k)
 struct key key_of(char tag);
 struct key key_u32(struct key k, uint32_t v); /* with v appended */
 struct key key_u64(struct key k, uint64_t v);
-struct key key_bytes(struct key k, struct str s);      /* dies when it does not fit */
+struct key key_bytes(struct key k, struct str s);		  /* dies when it does not fit */
 struct key key_message(char tag, uint32_t mailbox, uint32_t uid); /* M or P */
 struct key key_ref(uint64_t blob, uint64_t owner, uint32_t mailbox, uint32_t uid);
 struct key key_garbage(int64_t time_s, uint64_t blob);
@@ -61,7 +61,7 @@ void put_str(struct buf *b, struct str s); /* u32 and the bytes */
 struct str cur_str(struct cur *c);
 
 struct head_row {
-	uint64_t modseq;      /* the last one given */
+	uint64_t modseq; /* the last one given */
 	uint64_t email_next;
 	uint64_t bytes, messages; /* in all mailboxes: exact */
 	uint32_t uidvalidity_next, mailbox_next;

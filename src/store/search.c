@@ -93,7 +93,8 @@ static enum outcome compile_node(struct search *s, size_t at)
 	return OK;
 }
 
-enum outcome search_compile(struct search *s, const struct ipc_search_key *keys, size_t n, int64_t now_s, struct arena *a)
+enum outcome search_compile(
+	struct search *s, const struct ipc_search_key *keys, size_t n, int64_t now_s, struct arena *a)
 {
 	*s = (struct search){ .nodes = arena_array(a, n + 1, sizeof *s->nodes), .n = n, .now_s = now_s, .arena = a };
 	for (size_t i = n; i > 0; i--) {
@@ -155,7 +156,8 @@ static bool in_spans(const struct spans *s, uint32_t at)
 	return lo < s->n && s->v[lo].lo <= at;
 }
 
-static bool by_column(const struct search *s, const struct search_node *x, const struct view *v, uint32_t at, bool recent)
+static bool by_column(
+	const struct search *s, const struct search_node *x, const struct view *v, uint32_t at, bool recent)
 {
 	int64_t n = x->key->number;
 
@@ -257,7 +259,9 @@ static enum truth combine_all(const struct search *s, uint8_t *values)
 enum truth search_columns(const struct search *s, const struct view *v, uint32_t at, bool recent, uint8_t *values)
 {
 	for (size_t i = 0; i < s->n; i++)
-		values[i] = levels[s->nodes[i].key->op] == LEVEL_COLUMNS ? truth_of(by_column(s, &s->nodes[i], v, at, recent)) : UNKNOWN;
+		values[i] = levels[s->nodes[i].key->op] == LEVEL_COLUMNS
+				    ? truth_of(by_column(s, &s->nodes[i], v, at, recent))
+				    : UNKNOWN;
 	return combine_all(s, values);
 }
 
@@ -285,8 +289,10 @@ const struct ipc_match_term *search_terms(const struct search *s, struct arena *
 		const struct ipc_search_key *k = s->nodes[i].key;
 
 		if (levels[k->op] == LEVEL_MATCH)
-			terms[s->nodes[i].term] = (struct ipc_match_term){
-				k->op == SEARCH_HEADER ? MATCH_HEADER : k->op == SEARCH_BODY ? MATCH_BODY : MATCH_TEXT, k->field, k->text };
+			terms[s->nodes[i].term] = (struct ipc_match_term){ k->op == SEARCH_HEADER ? MATCH_HEADER
+									   : k->op == SEARCH_BODY ? MATCH_BODY
+												  : MATCH_TEXT,
+				k->field, k->text };
 	}
 	return terms;
 }

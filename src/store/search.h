@@ -14,11 +14,11 @@ enum truth { NO, YES, UNKNOWN };
 
 struct search_node {
 	const struct ipc_search_key *key;
-	uint16_t end;        /* the node behind this one's operands */
-	uint64_t keyword;    /* bits */
-	struct spans spans;  /* of SEQ and UID */
-	struct str folded;   /* text, for level 1 */
-	uint8_t term;        /* of level 2 */
+	uint16_t end;	    /* the node behind this one's operands */
+	uint64_t keyword;   /* bits */
+	struct spans spans; /* of SEQ and UID */
+	struct str folded;  /* text, for level 1 */
+	uint8_t term;	    /* of level 2 */
 };
 
 struct search {
@@ -30,7 +30,8 @@ struct search {
 };
 
 /* OK; BAD_SYNTAX: not one whole expression; OVER_LIMIT: more than 64 keys of content. Keys stay the caller's and are kept. */
-enum outcome search_compile(struct search *s, const struct ipc_search_key *keys, size_t n, int64_t now_s, struct arena *a) MUST_USE;
+enum outcome search_compile(
+	struct search *s, const struct ipc_search_key *keys, size_t n, int64_t now_s, struct arena *a) MUST_USE;
 /* What depends on the mailbox as it is: to be called again after each suspension. */
 void search_bind(struct search *s, const struct seqmap *map, struct mailbox *m);
 /* Fills values (n of them) by columns; returns the whole's. recent: the message is, to this session. */

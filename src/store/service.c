@@ -34,8 +34,8 @@ static void refuse(struct store *s, struct ipc_call *c, enum outcome o)
 	call_reply(c, o, NULL);
 	if (o != DENIED)
 		return;
-	log_error(s->log, "handle-denied", "%s %u presented a handle that was never given to it", role_name(peer_role(p)),
-		(unsigned)peer_index(p));
+	log_error(s->log, "handle-denied", "%s %u presented a handle that was never given to it",
+		role_name(peer_role(p)), (unsigned)peer_index(p));
 	peer_close(p);
 }
 

@@ -31,15 +31,16 @@ struct session {
 	uint64_t number;
 	struct handle *handle;
 	struct account *account; /* pinned until session_leave */
-	struct selection *sel;   /* of session_select; NULL before */
+	struct selection *sel;	 /* of session_select; NULL before */
 	uint32_t sel_number;
-	struct arena work;       /* for what may be large */
+	struct arena work; /* for what may be large */
 };
 
 /* False: answered already. Else the caller ends with session_leave. */
 bool session_enter(struct session *x, struct store *s, struct ipc_call *c, uint64_t handle) MUST_USE;
 /* Finds the selection too; one of a mailbox that was deleted is REVOKED. */
-bool session_enter_selected(struct session *x, struct store *s, struct ipc_call *c, uint64_t handle, uint32_t sel) MUST_USE;
+bool session_enter_selected(
+	struct session *x, struct store *s, struct ipc_call *c, uint64_t handle, uint32_t sel) MUST_USE;
 /* After a suspension: the handle and the selection are still there (and are found anew). */
 bool session_again(struct session *x) MUST_USE;
 /* Waits for the serial; OK, or what is to be answered. */
@@ -52,41 +53,41 @@ struct seqmap session_map(struct session *x); /* the selection's numbers now */
 bool selection_recent(const struct selection *x, uint32_t uid);
 
 /* Handlers, by family; the table is in service.c. */
-#define STORE_HANDLERS(X) \
-	X(credential, CREDENTIAL) \
-	X(grant, GRANT) \
-	X(logout, LOGOUT) \
-	X(resolve, RESOLVE) \
-	X(owns, OWNS) \
-	X(deliver, DELIVER) \
-	X(append_to, APPEND_TO) \
-	X(queue_put, QUEUE_PUT) \
-	X(queue_list, QUEUE_LIST) \
-	X(queue_deliver, QUEUE_DELIVER) \
-	X(mailboxes, MAILBOXES) \
-	X(mailbox_create, MAILBOX_CREATE) \
-	X(mailbox_delete, MAILBOX_DELETE) \
-	X(mailbox_rename, MAILBOX_RENAME) \
-	X(subscribe, SUBSCRIBE) \
-	X(status, STATUS) \
-	X(select, SELECT) \
-	X(unselect, UNSELECT) \
-	X(sync, SYNC) \
-	X(fetch, FETCH) \
-	X(read_body, READ_BODY) \
-	X(set_flags, SET_FLAGS) \
-	X(expunge, EXPUNGE) \
-	X(copy, COPY) \
-	X(search, SEARCH) \
-	X(domain_add, DOMAIN_ADD) \
-	X(domain_delete, DOMAIN_DELETE) \
-	X(account_add, ACCOUNT_ADD) \
-	X(account_delete, ACCOUNT_DELETE) \
-	X(account_password, ACCOUNT_PASSWORD) \
-	X(alias_add, ALIAS_ADD) \
-	X(alias_delete, ALIAS_DELETE) \
-	X(directory_list, DIRECTORY_LIST) \
-	X(store_status, STORE_STATUS) \
+#define STORE_HANDLERS(X)                                                                                              \
+	X(credential, CREDENTIAL)                                                                                      \
+	X(grant, GRANT)                                                                                                \
+	X(logout, LOGOUT)                                                                                              \
+	X(resolve, RESOLVE)                                                                                            \
+	X(owns, OWNS)                                                                                                  \
+	X(deliver, DELIVER)                                                                                            \
+	X(append_to, APPEND_TO)                                                                                        \
+	X(queue_put, QUEUE_PUT)                                                                                        \
+	X(queue_list, QUEUE_LIST)                                                                                      \
+	X(queue_deliver, QUEUE_DELIVER)                                                                                \
+	X(mailboxes, MAILBOXES)                                                                                        \
+	X(mailbox_create, MAILBOX_CREATE)                                                                              \
+	X(mailbox_delete, MAILBOX_DELETE)                                                                              \
+	X(mailbox_rename, MAILBOX_RENAME)                                                                              \
+	X(subscribe, SUBSCRIBE)                                                                                        \
+	X(status, STATUS)                                                                                              \
+	X(select, SELECT)                                                                                              \
+	X(unselect, UNSELECT)                                                                                          \
+	X(sync, SYNC)                                                                                                  \
+	X(fetch, FETCH)                                                                                                \
+	X(read_body, READ_BODY)                                                                                        \
+	X(set_flags, SET_FLAGS)                                                                                        \
+	X(expunge, EXPUNGE)                                                                                            \
+	X(copy, COPY)                                                                                                  \
+	X(search, SEARCH)                                                                                              \
+	X(domain_add, DOMAIN_ADD)                                                                                      \
+	X(domain_delete, DOMAIN_DELETE)                                                                                \
+	X(account_add, ACCOUNT_ADD)                                                                                    \
+	X(account_delete, ACCOUNT_DELETE)                                                                              \
+	X(account_password, ACCOUNT_PASSWORD)                                                                          \
+	X(alias_add, ALIAS_ADD)                                                                                        \
+	X(alias_delete, ALIAS_DELETE)                                                                                  \
+	X(directory_list, DIRECTORY_LIST)                                                                              \
+	X(store_status, STORE_STATUS)                                                                                  \
 	X(verify_step, VERIFY_STEP)
 #define X(name, NAME) void serve_##name(void *ctx, struct ipc_call *c, const void *msg);
 STORE_HANDLERS(X)

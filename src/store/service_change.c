@@ -19,7 +19,8 @@ static uint64_t combined(uint8_t mode, uint64_t old, uint64_t bits)
 	return mode == MODE_ADD ? old | bits : mode == MODE_REMOVE ? old & ~bits : bits;
 }
 
-static uint32_t set_span(struct session *x, const struct ipc_set_flags *q, const struct seqmap *map, struct span s, uint64_t keywords)
+static uint32_t set_span(
+	struct session *x, const struct ipc_set_flags *q, const struct seqmap *map, struct span s, uint64_t keywords)
 {
 	struct mailbox *m = x->sel->mailbox;
 	struct view *v = m->view;
@@ -29,7 +30,8 @@ static uint32_t set_span(struct session *x, const struct ipc_set_flags *q, const
 		uint32_t flags = (uint32_t)combined(q->mode, v->flags[at], q->flags) & MSG_SETTABLE;
 		uint64_t words = combined(q->mode, v->keywords[at], keywords);
 
-		if (v->flags[at] & VIEW_DEAD || !seqmap_has(map, at) || (flags == v->flags[at] && words == v->keywords[at]))
+		if (v->flags[at] & VIEW_DEAD || !seqmap_has(map, at) ||
+			(flags == v->flags[at] && words == v->keywords[at]))
 			continue;
 		message_set(x->account, m, at, flags, words);
 		n++;
@@ -50,7 +52,7 @@ static void be_silent(struct selection *s, uint64_t before, uint64_t lo, uint64_
 		*vec_push(&s->silent) = (struct modseq_range){ lo, hi };
 }
 
-SUSPENDS static enum outcome set_flags(struct session *x, const struct ipc_set_flags *q, uint32_t *n)
+static SUSPENDS enum outcome set_flags(struct session *x, const struct ipc_set_flags *q, uint32_t *n)
 {
 	struct mailbox *m = x->sel->mailbox;
 	struct account *a = x->account;
@@ -77,7 +79,7 @@ SUSPENDS static enum outcome set_flags(struct session *x, const struct ipc_set_f
 	return session_wait(x, account_stage(a));
 }
 
-void serve_set_flags(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_set_flags(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_set_flags *q = msg;
 	struct ipc_set_flags_reply r = { 0 };
@@ -91,7 +93,8 @@ void serve_set_flags(void *ctx, struct ipc_call *c, const void *msg)
 
 /* ---- EXPUNGE */
 
-static uint32_t pick_expunged(struct session *x, const struct spans *spans, const struct seqmap *map, bool only_deleted, uint32_t *at)
+static uint32_t pick_expunged(
+	struct session *x, const struct spans *spans, const struct seqmap *map, bool only_deleted, uint32_t *at)
 {
 	const struct view *v = map->view;
 	uint32_t n = 0;
@@ -104,7 +107,7 @@ static uint32_t pick_expunged(struct session *x, const struct spans *spans, cons
 	return n;
 }
 
-SUSPENDS static enum outcome expunge(struct session *x, const struct ipc_expunge *q, uint32_t *n)
+static SUSPENDS enum outcome expunge(struct session *x, const struct ipc_expunge *q, uint32_t *n)
 {
 	struct mailbox *m = x->sel->mailbox;
 	struct seqmap map = session_map(x);
@@ -127,7 +130,7 @@ SUSPENDS static enum outcome expunge(struct session *x, const struct ipc_expunge
 	return session_wait(x, account_stage(x->account));
 }
 
-void serve_expunge(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_expunge(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_expunge *q = msg;
 	struct ipc_expunge_reply r = { 0 };
@@ -172,7 +175,7 @@ static void pick_copied(struct session *x, const struct ipc_copy *q, struct copy
 }
 
 /* A message that goes meanwhile has no parts and is left out, as one expunged before the command. */
-SUSPENDS static bool read_parts(struct session *x, struct copying *c)
+static SUSPENDS bool read_parts(struct session *x, struct copying *c)
 {
 	struct buf v;
 	size_t kept = 0;
@@ -180,7 +183,8 @@ SUSPENDS static bool read_parts(struct session *x, struct copying *c)
 	buf_init(&v, SIZE_MAX);
 	for (size_t i = 0; i < c->n; i++) {
 		buf_reset(&v);
-		if (engine_get(x->store->shard.port, NULL, x->account->id, KEY_STR(key_message('P', c->from->id, c->v[i].uid)), &v)) {
+		if (engine_get(x->store->shard.port, NULL, x->account->id,
+			    KEY_STR(key_message('P', c->from->id, c->v[i].uid)), &v)) {
 			c->v[kept] = c->v[i];
 			c->v[kept++].parts = arena_dup(&x->work, buf_str(&v));
 		}
@@ -276,7 +280,7 @@ static enum outcome stage_copy(struct session *x, struct copying *c, struct ipc_
 	return OK;
 }
 
-SUSPENDS static enum outcome copy(struct session *x, const struct ipc_copy *q, struct ipc_copy_reply *r)
+static SUSPENDS enum outcome copy(struct session *x, const struct ipc_copy *q, struct ipc_copy_reply *r)
 {
 	struct copying c = { .from = x->sel->mailbox, .move = q->move };
 	struct str name;
@@ -308,7 +312,7 @@ SUSPENDS static enum outcome copy(struct session *x, const struct ipc_copy *q, s
 	return o == OK ? session_wait(x, x->account->part.staged) : o;
 }
 
-void serve_copy(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_copy(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_copy *q = msg;
 	struct ipc_copy_reply r = { 0 };

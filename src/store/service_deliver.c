@@ -6,10 +6,14 @@
 
 #include "ipc/words.h"
 
-void serve_deliver(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_deliver(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_deliver *q = msg;
-	struct letter l = { .mailbox = q->mailbox, .flags = q->flags, .date_s = q->date_s, .prefix = q->prefix, .index = q->index,
+	struct letter l = { .mailbox = q->mailbox,
+		.flags = q->flags,
+		.date_s = q->date_s,
+		.prefix = q->prefix,
+		.index = q->index,
 		.body = &q->body };
 	struct ipc_deliver_reply r = { 0 };
 	struct placed placed = { 0 };
@@ -43,11 +47,16 @@ static enum outcome owner(struct store *s, uint64_t handle, uint16_t edge, uint3
 	return OK;
 }
 
-void serve_append_to(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_append_to(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_append_to *q = msg;
-	struct letter l = { .mailbox = q->mailbox, .flags = q->flags, .keywords = q->keywords, .n_keywords = q->n_keywords,
-		.date_s = q->date_s, .index = q->index, .body = &q->body };
+	struct letter l = { .mailbox = q->mailbox,
+		.flags = q->flags,
+		.keywords = q->keywords,
+		.n_keywords = q->n_keywords,
+		.date_s = q->date_s,
+		.index = q->index,
+		.body = &q->body };
 	struct ipc_append_to_reply r = { 0 };
 	struct placed placed = { 0 };
 	struct store *s = ctx;

@@ -135,19 +135,20 @@ void serve_resolve(void *ctx, struct ipc_call *c, const void *msg)
 
 /* ---- commands */
 
-void serve_domain_add(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_domain_add(void *ctx, struct ipc_call *c, const void *msg)
 {
-	ipc_domain_add_reply_send(c, directory_domain_add(&((struct store *)ctx)->directory, ((const struct ipc_domain_add *)msg)->name));
+	ipc_domain_add_reply_send(
+		c, directory_domain_add(&((struct store *)ctx)->directory, ((const struct ipc_domain_add *)msg)->name));
 }
 
-void serve_domain_delete(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_domain_delete(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_domain_delete *q = msg;
 
 	ipc_domain_delete_reply_send(c, directory_domain_delete(&((struct store *)ctx)->directory, q->name));
 }
 
-void serve_account_add(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_account_add(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct ipc_account_add_reply r = { 0 };
 	enum outcome o = directory_account_add(&((struct store *)ctx)->directory, msg, &r.account);
@@ -155,26 +156,27 @@ void serve_account_add(void *ctx, struct ipc_call *c, const void *msg)
 	ipc_account_add_reply_send(c, o, &r);
 }
 
-void serve_account_delete(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_account_delete(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_account_delete *q = msg;
 
 	ipc_account_delete_reply_send(c, directory_account_delete(&((struct store *)ctx)->directory, &q->address));
 }
 
-void serve_account_password(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_account_password(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_account_password *q = msg;
 
-	ipc_account_password_reply_send(c, directory_account_password(&((struct store *)ctx)->directory, &q->address, q->hash));
+	ipc_account_password_reply_send(
+		c, directory_account_password(&((struct store *)ctx)->directory, &q->address, q->hash));
 }
 
-void serve_alias_add(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_alias_add(void *ctx, struct ipc_call *c, const void *msg)
 {
 	ipc_alias_add_reply_send(c, directory_alias_add(&((struct store *)ctx)->directory, msg));
 }
 
-void serve_alias_delete(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_alias_delete(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_alias_delete *q = msg;
 
@@ -236,7 +238,8 @@ void serve_store_status(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct store *s = ctx;
 	struct shard *x = &s->shard;
-	struct status st = { call_arena(c), arena_array(call_arena(c), IPC_STORE_STATUS_LINES_MAX, sizeof(struct str)), 0 };
+	struct status st = { call_arena(c), arena_array(call_arena(c), IPC_STORE_STATUS_LINES_MAX, sizeof(struct str)),
+		0 };
 	struct ipc_store_status_reply r = { 0 };
 
 	(void)msg;

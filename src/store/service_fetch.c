@@ -23,11 +23,12 @@ static bool parts_get(struct account *a, uint32_t mailbox, uint32_t uid, struct 
 {
 	buf_init(&p->row, SIZE_MAX);
 	return engine_get(a->part.port, NULL, a->id, KEY_STR(key_message('P', mailbox, uid)), &p->row) &&
-		parts_row_decode(buf_str(&p->row), &p->prefix, &p->index);
+	       parts_row_decode(buf_str(&p->row), &p->prefix, &p->index);
 }
 
 /* Bytes at.. of prefix and letter, n at most, appended to out. */
-static enum outcome read_message(struct account *a, struct str prefix, uint64_t blob, uint64_t at, size_t n, struct buf *out)
+static enum outcome read_message(
+	struct account *a, struct str prefix, uint64_t blob, uint64_t at, size_t n, struct buf *out)
 {
 	struct str head = str_sub(prefix, at, n);
 
@@ -49,8 +50,8 @@ struct picked {
 struct answer {
 	struct ipc_row *rows;
 	size_t n;
-	struct buf data;  /* index and bytes of all rows: never moves */
-	size_t left;      /* bytes of the record that are left */
+	struct buf data; /* index and bytes of all rows: never moves */
+	size_t left;	 /* bytes of the record that are left */
 	uint32_t want, mailbox;
 	struct account *account;
 };
@@ -73,8 +74,8 @@ static struct picked *pick(struct session *x, const struct ipc_fetch *q, size_t 
 				*more = 1;
 				return p;
 			}
-			p[*n] = (struct picked){ seqmap_seq(&map, at), v->uid[at], v->flags[at] & MSG_SETTABLE, view_row(v, at),
-				v->flags[at] & VIEW_DEAD };
+			p[*n] = (struct picked){ seqmap_seq(&map, at), v->uid[at], v->flags[at] & MSG_SETTABLE,
+				view_row(v, at), v->flags[at] & VIEW_DEAD };
 			p[(*n)++].flags |= selection_recent(x->sel, v->uid[at]) ? MSG_RECENT : 0;
 		}
 	return p;
@@ -118,9 +119,17 @@ static bool add_parts(struct answer *a, const struct picked *p, struct ipc_row *
 /* False: the record is full. */
 static bool add_row(struct answer *a, const struct picked *p)
 {
-	struct ipc_row r = { .seq = p->seq, .uid = p->uid, .flags = p->flags, .keywords = p->row.keywords, .modseq = p->row.modseq,
-		.date_s = p->row.date_s, .saved_s = p->row.saved_s, .size = p->row.size, .header_n = p->row.header_n,
-		.prefix_n = p->row.prefix_n, .blob = p->row.blob };
+	struct ipc_row r = { .seq = p->seq,
+		.uid = p->uid,
+		.flags = p->flags,
+		.keywords = p->row.keywords,
+		.modseq = p->row.modseq,
+		.date_s = p->row.date_s,
+		.saved_s = p->row.saved_s,
+		.size = p->row.size,
+		.header_n = p->row.header_n,
+		.prefix_n = p->row.prefix_n,
+		.blob = p->row.blob };
 	bool skip = false;
 
 	if (a->left < IPC_ROW_FIXED)
@@ -137,7 +146,8 @@ static bool add_row(struct answer *a, const struct picked *p)
 	return true;
 }
 
-SUSPENDS static enum outcome fetch(struct session *x, const struct ipc_fetch *q, struct answer *a, struct ipc_fetch_reply *r)
+static SUSPENDS enum outcome fetch(
+	struct session *x, const struct ipc_fetch *q, struct answer *a, struct ipc_fetch_reply *r)
 {
 	size_t n, i;
 	struct picked *p;
@@ -158,7 +168,7 @@ SUSPENDS static enum outcome fetch(struct session *x, const struct ipc_fetch *q,
 	return OK;
 }
 
-void serve_fetch(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_fetch(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_fetch *q = msg;
 	struct ipc_fetch_reply r = { 0 };
@@ -181,7 +191,7 @@ void serve_fetch(void *ctx, struct ipc_call *c, const void *msg)
 
 /* ---- read_body */
 
-SUSPENDS static enum outcome read_body(struct session *x, const struct ipc_read_body *q, struct buf *out)
+static SUSPENDS enum outcome read_body(struct session *x, const struct ipc_read_body *q, struct buf *out)
 {
 	struct mailbox *m = x->sel->mailbox;
 	struct message_row row;
@@ -206,7 +216,7 @@ SUSPENDS static enum outcome read_body(struct session *x, const struct ipc_read_
 	return o;
 }
 
-void serve_read_body(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_read_body(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_read_body *q = msg;
 	struct ipc_read_body_reply r = { 0 };

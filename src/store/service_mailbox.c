@@ -85,12 +85,13 @@ static void fill_list(struct session *x, const struct listing *l, struct str aft
 			break;
 		}
 		room -= IPC_MAILBOX_FIXED + e->name.n;
-		list[r->n_list++] = (struct ipc_mailbox){ arena_dup(&x->work, e->name), e->m ? e->m->id : 0, listed_flags(e) };
+		list[r->n_list++] =
+			(struct ipc_mailbox){ arena_dup(&x->work, e->name), e->m ? e->m->id : 0, listed_flags(e) };
 	}
 	r->list = list;
 }
 
-void serve_mailboxes(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_mailboxes(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_mailboxes *q = msg;
 	struct ipc_mailboxes_reply r = { 0 };
@@ -138,7 +139,8 @@ static struct mailbox *make(struct account *a, struct str name, uint32_t special
 	return m;
 }
 
-static enum outcome create(struct session *x, const struct ipc_mailbox_create *q, struct ipc_mailbox_create_reply *r)
+static SUSPENDS enum outcome create(
+	struct session *x, const struct ipc_mailbox_create *q, struct ipc_mailbox_create_reply *r)
 {
 	struct account *a = x->account;
 	struct str name;
@@ -158,7 +160,7 @@ static enum outcome create(struct session *x, const struct ipc_mailbox_create *q
 	return session_wait(x, account_stage(a));
 }
 
-void serve_mailbox_create(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_mailbox_create(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_mailbox_create *q = msg;
 	struct ipc_mailbox_create_reply r = { 0 };
@@ -173,7 +175,7 @@ void serve_mailbox_create(void *ctx, struct ipc_call *c, const void *msg)
 /* ---- DELETE */
 
 /* The mailbox of a name with its view, held against both going away: nothing suspends between this and the change. */
-SUSPENDS static enum outcome settled(struct session *x, struct str name, struct mailbox **out)
+static SUSPENDS enum outcome settled(struct session *x, struct str name, struct mailbox **out)
 {
 	struct mailbox *m = mailbox_find(x->account, name);
 
@@ -187,31 +189,25 @@ SUSPENDS static enum outcome settled(struct session *x, struct str name, struct 
 	return *out && (*out)->view ? OK : TRY_LATER;
 }
 
-SUSPENDS static enum outcome delete(struct session *x, struct str wanted)
-{
-	struct mailbox *m;
-	struct str name;
-	enum outcome o = session_name(x, wanted, &name);
+static SUSPENDS enum outcome delete (struct session *x, struct str wanted) {
+	struct mailbox *m; struct str name; enum outcome o = session_name(x, wanted, &name);
 
-	if (o != OK)
-		return o == BAD_SYNTAX ? NO_SUCH : o;
-	if (name_is_inbox(name))
-		return DENIED;
+	if (o != OK) return o == BAD_SYNTAX ? NO_SUCH : o;
+	if (name_is_inbox(name)) return DENIED;
 	o = settled(x, name, &m);
-	if (o != OK)
-		return o;
+	if (o != OK) return o;
 	mailbox_delete(x->account, m);
 	return session_wait(x, account_stage(x->account));
 }
 
-void serve_mailbox_delete(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_mailbox_delete(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_mailbox_delete *q = msg;
 	struct session x;
 
 	if (!session_enter(&x, ctx, c, q->handle))
 		return;
-	ipc_mailbox_delete_reply_send(c, delete(&x, q->name));
+	ipc_mailbox_delete_reply_send(c, delete (&x, q->name));
 	session_leave(&x);
 }
 
@@ -275,7 +271,7 @@ static void rename_tree(struct session *x, struct str from, struct str to)
 /* The selections of one mailbox become those of another, whose view has tombstones for all they knew. */
 static void move_selections(struct account *a, struct mailbox *from, struct mailbox *to)
 {
-	list_each(n, nxt, &a->selections) {
+	list_each (n, nxt, &a->selections) {
 		struct selection *s = list_entry(n, struct selection, in_account);
 
 		if (s->mailbox != from)
@@ -358,7 +354,7 @@ static void rename_inbox(struct session *x, struct mailbox *old, struct str to)
 	mailbox_unpin(old);
 }
 
-SUSPENDS static enum outcome rename_(struct session *x, const struct ipc_mailbox_rename *q)
+static SUSPENDS enum outcome rename_(struct session *x, const struct ipc_mailbox_rename *q)
 {
 	struct str from, to;
 	struct mailbox *inbox;
@@ -391,7 +387,7 @@ SUSPENDS static enum outcome rename_(struct session *x, const struct ipc_mailbox
 	return session_wait(x, account_stage(x->account));
 }
 
-void serve_mailbox_rename(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_mailbox_rename(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_mailbox_rename *q = msg;
 	struct session x;
@@ -448,7 +444,7 @@ static void subscription_set(struct account *a, struct str name, size_t at, bool
 	subscription_row(a, name, on);
 }
 
-SUSPENDS static enum outcome subscribe(struct session *x, const struct ipc_subscribe *q)
+static SUSPENDS enum outcome subscribe(struct session *x, const struct ipc_subscribe *q)
 {
 	struct account *a = x->account;
 	struct str name;
@@ -467,7 +463,7 @@ SUSPENDS static enum outcome subscribe(struct session *x, const struct ipc_subsc
 	return session_wait(x, account_stage(a));
 }
 
-void serve_subscribe(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_subscribe(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_subscribe *q = msg;
 	struct session x;
@@ -480,7 +476,7 @@ void serve_subscribe(void *ctx, struct ipc_call *c, const void *msg)
 
 /* ---- STATUS */
 
-void serve_status(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_status(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_status *q = msg;
 	struct ipc_status_reply r = { 0 };
@@ -495,8 +491,15 @@ void serve_status(void *ctx, struct ipc_call *c, const void *msg)
 	if (o == OK && !(m = mailbox_find(x.account, name)))
 		o = NO_SUCH;
 	if (o == OK) {
-		r = (struct ipc_status_reply){ .id = m->id, .messages = m->messages, .recent = m->recent, .unseen = m->unseen,
-			.deleted = m->deleted, .uidnext = m->uidnext, .uidvalidity = m->uidvalidity, .size = m->size, .modseq = m->modseq };
+		r = (struct ipc_status_reply){ .id = m->id,
+			.messages = m->messages,
+			.recent = m->recent,
+			.unseen = m->unseen,
+			.deleted = m->deleted,
+			.uidnext = m->uidnext,
+			.uidvalidity = m->uidvalidity,
+			.size = m->size,
+			.modseq = m->modseq };
 		o = session_wait(&x, x.account->part.staged);
 	}
 	ipc_status_reply_send(c, o == BAD_SYNTAX ? NO_SUCH : o, &r);

@@ -2,7 +2,7 @@
 #include "store/queue.h"
 #include "store/service.h"
 
-void serve_queue_put(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_queue_put(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct ipc_queue_put_reply r = { 0 };
 	struct store *s = ctx;
@@ -21,7 +21,7 @@ void serve_queue_list(void *ctx, struct ipc_call *c, const void *msg)
 	ipc_queue_list_reply_send(c, OK, &r);
 }
 
-void serve_queue_deliver(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_queue_deliver(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_queue_deliver *q = msg;
 	struct ipc_queue_deliver_reply r = { 0 };

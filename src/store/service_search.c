@@ -12,9 +12,9 @@
 #include <string.h>
 
 #define CHUNK_ROWS 4000
-#define CHUNK_OPEN 128     /* rows of a chunk that columns leave undecided */
-#define AT_ONCE 4          /* letters at scan */
-#define STEP_MS 2500       /* a request is answered after this, finished or not */
+#define CHUNK_OPEN 128 /* rows of a chunk that columns leave undecided */
+#define AT_ONCE 4      /* letters at scan */
+#define STEP_MS 2500   /* a request is answered after this, finished or not */
 #define INDEX_ARENA ((size_t)64 << 20)
 #define BODY_CHUNK ((size_t)256 << 10)
 
@@ -30,9 +30,9 @@ struct searching {
 	const struct ipc_search *q;
 	struct search program;
 	uint32_t mailbox;
-	uint32_t cursor;         /* number (uid or seq) of the last message decided */
-	bool end;                /* the mailbox ended */
-	struct candidate *v;     /* of this chunk, in order */
+	uint32_t cursor;     /* number (uid or seq) of the last message decided */
+	bool end;	     /* the mailbox ended */
+	struct candidate *v; /* of this chunk, in order */
 	size_t n, n_open;
 	size_t next_job, n_jobs; /* of level 2 */
 	struct gate job_done;
@@ -54,11 +54,14 @@ static uint32_t first_row(const struct searching *s, const struct seqmap *map)
 	return s->cursor < seqmap_count(map) ? seqmap_at(map, s->cursor + 1) : map->limit;
 }
 
-static void add_candidate(struct searching *s, const struct seqmap *map, uint32_t at, enum truth t, const uint8_t *values)
+static void add_candidate(
+	struct searching *s, const struct seqmap *map, uint32_t at, enum truth t, const uint8_t *values)
 {
 	struct candidate *c = &s->v[s->n++];
 
-	*c = (struct candidate){ .seq = seqmap_seq(map, at), .uid = map->view->uid[at], .row = view_row(map->view, at), .truth = t };
+	*c = (struct candidate){
+		.seq = seqmap_seq(map, at), .uid = map->view->uid[at], .row = view_row(map->view, at), .truth = t
+	};
 	if (t != UNKNOWN)
 		return;
 	s->n_open++;
@@ -116,10 +119,10 @@ static bool get_parts(struct searching *s, uint32_t uid, struct buf *row, struct
 
 	buf_reset(row);
 	return engine_get(a->part.port, NULL, a->id, KEY_STR(key_message('P', s->mailbox, uid)), row) &&
-		parts_row_decode(buf_str(row), prefix, index);
+	       parts_row_decode(buf_str(row), prefix, index);
 }
 
-SUSPENDS static void scan_indexes(struct searching *s)
+static SUSPENDS void scan_indexes(struct searching *s)
 {
 	struct buf row;
 
@@ -161,11 +164,12 @@ static enum outcome open_body(struct searching *s, const struct candidate *c, st
 	return o == OK ? body_writer_seal(w, body) : o;
 }
 
-SUSPENDS static enum outcome ask_scan(struct searching *s, struct candidate *c, struct str prefix, struct arena *a)
+static SUSPENDS enum outcome ask_scan(struct searching *s, struct candidate *c, struct str prefix, struct arena *a)
 {
 	struct store *store = s->x->store;
 	struct ipc_match_letter_reply r = { 0 };
-	struct ipc_match_letter q = { .terms = search_terms(&s->program, a), .n_terms = s->program.n_terms,
+	struct ipc_match_letter q = { .terms = search_terms(&s->program, a),
+		.n_terms = s->program.n_terms,
 		.prefix = str_sub(prefix, 0, IPC_MATCH_LETTER_PREFIX_MAX) };
 	struct body_writer w;
 	enum outcome o = open_body(s, c, &w, &q.body);
@@ -175,13 +179,13 @@ SUSPENDS static enum outcome ask_scan(struct searching *s, struct candidate *c, 
 	body_writer_close(&w);
 	/* A letter that scan cannot look at matches nothing, and keeps no other from being found. */
 	if (o != OK && o != TRY_LATER)
-		log_warning(store->log, "search-unread", "account %llu uid %u: %s", (unsigned long long)s->x->account->id, c->uid,
-			outcome_name(o));
+		log_warning(store->log, "search-unread", "account %llu uid %u: %s",
+			(unsigned long long)s->x->account->id, c->uid, outcome_name(o));
 	c->truth = o == OK ? search_matched(&s->program, r.found, c->values) : NO;
 	return o == TRY_LATER ? o : OK;
 }
 
-static void match_one(struct searching *s, struct candidate *c)
+static SUSPENDS void match_one(struct searching *s, struct candidate *c)
 {
 	struct str prefix, index;
 	struct buf row;
@@ -217,7 +221,7 @@ static void match_task(void *arg)
 	gate_open(store->sched, &s->job_done);
 }
 
-SUSPENDS static void scan_letters(struct searching *s)
+static SUSPENDS void scan_letters(struct searching *s)
 {
 	struct store *store = s->x->store;
 	struct gate *gates[] = { &s->job_done };
@@ -269,7 +273,7 @@ static bool report(struct searching *s)
 	return true;
 }
 
-SUSPENDS static enum outcome chunk(struct searching *s, bool *full)
+static SUSPENDS enum outcome chunk(struct searching *s, bool *full)
 {
 	enum outcome o;
 
@@ -285,7 +289,7 @@ SUSPENDS static enum outcome chunk(struct searching *s, bool *full)
 	return s->outcome;
 }
 
-SUSPENDS static enum outcome search_(struct searching *s, struct ipc_search_reply *r)
+static SUSPENDS enum outcome search_(struct searching *s, struct ipc_search_reply *r)
 {
 	struct sched *sched = s->x->store->sched;
 	int64_t deadline = sched_now_ms(sched) + STEP_MS;
@@ -311,7 +315,7 @@ SUSPENDS static enum outcome search_(struct searching *s, struct ipc_search_repl
 	return OK;
 }
 
-void serve_search(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_search(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_search *q = msg;
 	struct ipc_search_reply r = { 0 };

@@ -89,9 +89,15 @@ static void open_selection(struct session *x, struct mailbox *m, const struct ip
 	s->seen_dead = m->view->dead_modseq_max;
 	take_recent(s);
 	map = session_map(x);
-	*r = (struct ipc_select_reply){ .sel = s->number, .id = m->id, .messages = seqmap_count(&map),
-		.recent = count_recent(s, &map), .first_unseen = m->unseen ? first_unseen(&map) : 0, .uidnext = m->uidnext,
-		.uidvalidity = m->uidvalidity, .modseq = m->modseq, .size = m->size };
+	*r = (struct ipc_select_reply){ .sel = s->number,
+		.id = m->id,
+		.messages = seqmap_count(&map),
+		.recent = count_recent(s, &map),
+		.first_unseen = m->unseen ? first_unseen(&map) : 0,
+		.uidnext = m->uidnext,
+		.uidvalidity = m->uidvalidity,
+		.modseq = m->modseq,
+		.size = m->size };
 	fill_keywords(x, m, &r->keywords, &r->n_keywords);
 }
 
@@ -99,12 +105,12 @@ static bool too_many(const struct handle *h)
 {
 	size_t n = 0;
 
-	list_each(it, nxt, &h->selections)
+	list_each (it, nxt, &h->selections)
 		n++;
 	return n >= SELECTIONS_MAX;
 }
 
-SUSPENDS static enum outcome select_(struct session *x, const struct ipc_select *q, struct ipc_select_reply *r)
+static SUSPENDS enum outcome select_(struct session *x, const struct ipc_select *q, struct ipc_select_reply *r)
 {
 	struct mailbox *m;
 	struct str name;
@@ -131,7 +137,7 @@ SUSPENDS static enum outcome select_(struct session *x, const struct ipc_select 
 	return session_wait(x, x->account->part.staged);
 }
 
-void serve_select(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_select(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_select *q = msg;
 	struct ipc_select_reply r = { 0 };
@@ -256,8 +262,8 @@ static void report_flags(struct session *x, uint32_t limit, struct ipc_sync_repl
 	for (size_t i = 0; i < n; i++) {
 		uint32_t at = news[i].at, recent = selection_recent(s, v->uid[at]) ? MSG_RECENT : 0;
 
-		list[i] = (struct ipc_flag_change){ seqmap_seq(&map, at), v->uid[at], v->flags[at] | recent, v->keywords[at],
-			v->modseq[at] };
+		list[i] = (struct ipc_flag_change){ seqmap_seq(&map, at), v->uid[at], v->flags[at] | recent,
+			v->keywords[at], v->modseq[at] };
 	}
 	r->changes = list;
 	r->n_changes = n;
@@ -285,7 +291,7 @@ static void sync_(struct session *x, bool expunges, struct ipc_sync_reply *r)
 	mailbox_purge(m);
 }
 
-void serve_sync(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_sync(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_sync *q = msg;
 	struct ipc_sync_reply r = { 0 };

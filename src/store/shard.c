@@ -61,7 +61,7 @@ void shard_repair(struct shard *s, uint64_t owner, const struct engine_batch *a,
 
 bool shard_repairing(struct shard *s, uint64_t owner)
 {
-	list_each(n, nxt, &s->repairs)
+	list_each (n, nxt, &s->repairs)
 		if (list_entry(n, struct repair, node)->owner == owner)
 			return true;
 	return false;
@@ -128,7 +128,7 @@ static void start(struct repair *r)
 
 void shard_repair_step(struct shard *s)
 {
-	list_each(n, nxt, &s->repairs) {
+	list_each (n, nxt, &s->repairs) {
 		struct repair *r = list_entry(n, struct repair, node);
 
 		if (!r->under_way)

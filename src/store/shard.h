@@ -19,13 +19,14 @@ struct repair {
 
 struct lane {
 	struct partition part;
-	uint64_t next;              /* id */
-	struct VEC(uint64_t) busy;  /* ids that are being delivered */
+	uint64_t next;		   /* id */
+	struct VEC(uint64_t) busy; /* ids that are being delivered */
 	bool open;
 };
 
 struct shard_stats {
-	uint64_t n_delivered, n_appended, n_duplicates, n_views_loaded, n_views_dropped, n_accounts_loaded, n_failed_commits;
+	uint64_t n_delivered, n_appended, n_duplicates, n_views_loaded, n_views_dropped, n_accounts_loaded,
+		n_failed_commits;
 };
 
 struct shard {
@@ -37,7 +38,7 @@ struct shard {
 	const struct store_limits *limits;
 	struct map accounts; /* id → struct account; MAP_KEY */
 	struct node lru;     /* of struct account, the longest unused first */
-	size_t memory;       /* of accounts and views, as of their last count */
+	size_t memory;	     /* of accounts and views, as of their last count */
 	struct handles handles;
 	struct lane lane;
 	struct node repairs;

@@ -82,7 +82,7 @@ static bool shard_open(struct store *s)
 	return lane_open(x);
 }
 
-SUSPENDS static void store_free(struct store *s)
+static SUSPENDS void store_free(struct store *s)
 {
 	struct shard *x = &s->shard;
 
@@ -140,8 +140,8 @@ static bool busy(struct store *s)
 	struct shard *x = &s->shard;
 
 	return x->n_tasks || accounts_busy(x) || !list_empty(&x->repairs) ||
-		(partition_busy(&x->lane.part) && !x->lane.part.dead) ||
-		(partition_busy(&s->directory.part) && !s->directory.part.dead);
+	       (partition_busy(&x->lane.part) && !x->lane.part.dead) ||
+	       (partition_busy(&s->directory.part) && !s->directory.part.dead);
 }
 
 void store_close(struct store *s)

@@ -15,23 +15,23 @@ struct store_limits {
 	uint32_t mailbox_name_size_max; /* UTF-8 bytes */
 	uint32_t mailbox_depth_max;
 	uint32_t mailboxes_max;
-	uint32_t keywords_max;          /* at most 64 */
-	uint64_t quota_bytes;           /* of accounts without their own; 0: none */
+	uint32_t keywords_max; /* at most 64 */
+	uint64_t quota_bytes;  /* of accounts without their own; 0: none */
 	uint64_t quota_messages;
-	uint64_t disk_reserve;          /* bytes that stay free */
+	uint64_t disk_reserve; /* bytes that stay free */
 	int64_t keep_expunged_ms;
-	uint64_t cache_size;            /* bytes of accounts and views in memory; 0: 256 MiB */
+	uint64_t cache_size; /* bytes of accounts and views in memory; 0: 256 MiB */
 };
 
 struct store_opts {
 	struct sched *sched;
 	struct log *log;
-	struct engine *engine;     /* closed by store_close */
+	struct engine *engine; /* closed by store_close */
 	struct store_limits limits;
-	struct link *const *scan;  /* for search in content; kept */
+	struct link *const *scan; /* for search in content; kept */
 	size_t n_scan;
-	uint64_t body_budget;      /* bytes of letters that may be on their way to scan */
-	bool keep_garbage;         /* the caller collects with store_collect (tests) */
+	uint64_t body_budget; /* bytes of letters that may be on their way to scan */
+	bool keep_garbage;    /* the caller collects with store_collect (tests) */
 };
 
 struct store;

@@ -4,6 +4,7 @@
 #include "store/verify.h"
 
 #include "base/die.h"
+#include "mail/base64.h"
 #include "mail/index.h"
 #include "store/garbage.h"
 #include "store/names.h"
@@ -22,7 +23,7 @@ enum phase { PHASE_DIRECTORY, PHASE_ACCOUNT, PHASE_MESSAGES, PHASE_QUEUE, PHASE_
 
 struct cursor {
 	unsigned phase;
-	uint64_t a, b;        /* account, message; or reference; or body */
+	uint64_t a, b; /* account, message; or reference; or body */
 	unsigned mailbox, uid;
 };
 
@@ -64,7 +65,9 @@ static bool note_row(void *arg, const struct engine_row *row)
 static bool has_ref(struct run *r, struct key k)
 {
 	struct key to = key_bytes(k, STR("\0"));
-	struct engine_range range = { .space = ENGINE_REFS, .from = KEY_STR(k), .to = KEY_STR(to), .snapshot = r->snap };
+	struct engine_range range = {
+		.space = ENGINE_REFS, .from = KEY_STR(k), .to = KEY_STR(to), .snapshot = r->snap
+	};
 	bool found = false;
 
 	engine_range(r->port, &range, note_row, &found);
@@ -103,7 +106,8 @@ static void check_entry(struct run *r, struct str key, struct str value)
 	buf_init(&v, 65536);
 	if (!get(r, PARTITION_DIRECTORY, key_u64(key_of('i'), row.account), &v))
 		bad(r, "V11", "account %" PRIu64 " has no row by its number", row.account);
-	if (row.state == ENTRY_LIVE && (!get(r, row.account, key_of('C'), &v) || !credential_row_decode(buf_str(&v), &cred)))
+	if (row.state == ENTRY_LIVE &&
+		(!get(r, row.account, key_of('C'), &v) || !credential_row_decode(buf_str(&v), &cred)))
 		bad(r, "V11", "account %" PRIu64 " has no credential row", row.account);
 	if (row.state == ENTRY_LIVE && !get(r, row.account, key_of('H'), &v))
 		bad(r, "V11", "account %" PRIu64 " has no head row", row.account);
@@ -153,8 +157,8 @@ struct checked_account {
 	struct head_row head;
 	struct VEC(struct tally) mailboxes;
 	struct VEC(uint64_t) messages; /* mailbox << 32 | uid, ascending */
-	size_t next;                   /* for the parts rows */
-	struct key from;               /* where the next piece begins */
+	size_t next;		       /* for the parts rows */
+	struct key from;	       /* where the next piece begins */
 	unsigned n;
 	struct arena arena;
 };
@@ -193,14 +197,17 @@ static void check_message_row(struct checked_account *c, uint32_t mailbox, uint3
 		return;
 	}
 	if (!t) {
-		bad(c->r, "V1", "account %" PRIu64 " uid %u is of mailbox %u, which does not exist", c->id, uid, mailbox);
+		bad(c->r, "V1", "account %" PRIu64 " uid %u is of mailbox %u, which does not exist", c->id, uid,
+			mailbox);
 		return;
 	}
 	if (uid >= t->row.uidnext)
-		bad(c->r, "V1", "account %" PRIu64 " mailbox %u uid %u is not below uidnext %u", c->id, mailbox, uid, t->row.uidnext);
+		bad(c->r, "V1", "account %" PRIu64 " mailbox %u uid %u is not below uidnext %u", c->id, mailbox, uid,
+			t->row.uidnext);
 	if (m.modseq > c->head.modseq)
-		bad(c->r, "V1", "account %" PRIu64 " mailbox %u uid %u: modseq %" PRIu64 " is above the account's %" PRIu64, c->id, mailbox,
-			uid, m.modseq, c->head.modseq);
+		bad(c->r, "V1",
+			"account %" PRIu64 " mailbox %u uid %u: modseq %" PRIu64 " is above the account's %" PRIu64,
+			c->id, mailbox, uid, m.modseq, c->head.modseq);
 	t->messages++;
 	t->unseen += !(m.flags & 1);
 	t->deleted += (m.flags & 8) != 0;
@@ -244,23 +251,26 @@ static bool walk_parts(void *arg, const struct engine_row *row)
 	id = (uint64_t)cur_be32(&cur) << 32;
 	id |= cur_be32(&cur);
 	for (; c->next < c->messages.n && c->messages.v[c->next] < id; c->next++)
-		bad(c->r, "V2", "account %" PRIu64 " mailbox %u uid %u has no parts row", c->id, (unsigned)(c->messages.v[c->next] >> 32),
-			(unsigned)c->messages.v[c->next]);
+		bad(c->r, "V2", "account %" PRIu64 " mailbox %u uid %u has no parts row", c->id,
+			(unsigned)(c->messages.v[c->next] >> 32), (unsigned)c->messages.v[c->next]);
 	if (c->next < c->messages.n && c->messages.v[c->next] == id)
 		c->next++;
 	else
-		bad(c->r, "V10", "account %" PRIu64 " mailbox %u uid %u has parts and no message row", c->id, (unsigned)(id >> 32), (unsigned)id);
+		bad(c->r, "V10", "account %" PRIu64 " mailbox %u uid %u has parts and no message row", c->id,
+			(unsigned)(id >> 32), (unsigned)id);
 	return true;
 }
 
-SUSPENDS static void walk(struct checked_account *c, char tag, engine_each *each)
+static SUSPENDS void walk(struct checked_account *c, char tag, engine_each *each)
 {
 	struct key to = key_of((char)(tag + 1));
 
 	c->from = key_of(tag);
 	do {
 		struct key from = c->from;
-		struct engine_range range = { .partition = c->id, .from = KEY_STR(from), .to = KEY_STR(to), .snapshot = c->r->snap };
+		struct engine_range range = {
+			.partition = c->id, .from = KEY_STR(from), .to = KEY_STR(to), .snapshot = c->r->snap
+		};
 
 		c->n = 0;
 		engine_range(c->r->port, &range, each, c);
@@ -277,15 +287,19 @@ static void check_counters(struct checked_account *c)
 
 		if (t->messages != t->row.messages || t->unseen != t->row.unseen || t->deleted != t->row.deleted ||
 			t->recent != t->row.recent || t->size != t->row.size)
-			bad(c->r, "V7", "account %" PRIu64 " mailbox %u says %u/%u/%u/%u/%" PRIu64 ", its messages %u/%u/%u/%u/%" PRIu64, c->id,
-				t->id, t->row.messages, t->row.unseen, t->row.deleted, t->row.recent, t->row.size, t->messages,
-				t->unseen, t->deleted, t->recent, t->size);
+			bad(c->r, "V7",
+				"account %" PRIu64 " mailbox %u says %u/%u/%u/%u/%" PRIu64
+				", its messages %u/%u/%u/%u/%" PRIu64,
+				c->id, t->id, t->row.messages, t->row.unseen, t->row.deleted, t->row.recent,
+				t->row.size, t->messages, t->unseen, t->deleted, t->recent, t->size);
 		bytes += t->size;
 		messages += t->messages;
 	}
 	if (bytes != c->head.bytes || messages != c->head.messages)
-		bad(c->r, "V8", "account %" PRIu64 " says %" PRIu64 " bytes in %" PRIu64 " messages, its mailboxes %" PRIu64 " in %" PRIu64, c->id,
-			c->head.bytes, c->head.messages, bytes, messages);
+		bad(c->r, "V8",
+			"account %" PRIu64 " says %" PRIu64 " bytes in %" PRIu64 " messages, its mailboxes %" PRIu64
+			" in %" PRIu64,
+			c->id, c->head.bytes, c->head.messages, bytes, messages);
 }
 
 static int tally_cmp(const void *a, const void *b)
@@ -308,9 +322,11 @@ static void check_names(struct checked_account *c)
 		if (name_clean(t->row.name, 4000, 4000, &clean) != OK || !str_eq(buf_str(&clean), t->row.name))
 			bad(c->r, "V9", "account %" PRIu64 " mailbox %u has a bad name", c->id, t->id);
 		if (i > 0 && str_eq(t->row.name, c->mailboxes.v[i - 1].row.name))
-			bad(c->r, "V9", "account %" PRIu64 " mailboxes %u and %u have one name", c->id, c->mailboxes.v[i - 1].id, t->id);
+			bad(c->r, "V9", "account %" PRIu64 " mailboxes %u and %u have one name", c->id,
+				c->mailboxes.v[i - 1].id, t->id);
 		if (t->id >= c->head.mailbox_next || t->row.uidvalidity >= c->head.uidvalidity_next)
-			bad(c->r, "V9", "account %" PRIu64 " mailbox %u is not below the account's counters", c->id, t->id);
+			bad(c->r, "V9", "account %" PRIu64 " mailbox %u is not below the account's counters", c->id,
+				t->id);
 		inbox |= str_eq(t->row.name, STR("INBOX"));
 	}
 	if (!inbox)
@@ -353,7 +369,7 @@ static bool walk_age(void *arg, const struct engine_row *row)
 	return true;
 }
 
-SUSPENDS static void check_account(struct run *r, uint64_t id)
+static SUSPENDS void check_account(struct run *r, uint64_t id)
 {
 	struct checked_account *c = mem_new(struct checked_account);
 	struct buf v;
@@ -395,7 +411,9 @@ static bool note_account(void *arg, const struct engine_row *row)
 static uint64_t account_from(struct run *r, uint64_t id)
 {
 	struct key from = key_u64(key_of('i'), id);
-	struct engine_range range = { .partition = PARTITION_DIRECTORY, .from = KEY_STR(from), .to = STR("j"), .snapshot = r->snap };
+	struct engine_range range = {
+		.partition = PARTITION_DIRECTORY, .from = KEY_STR(from), .to = STR("j"), .snapshot = r->snap
+	};
 	uint64_t found = 0;
 
 	engine_range(r->port, &range, note_account, &found);
@@ -471,10 +489,11 @@ static void check_parts(struct run *r, const struct picked *p, struct buf *v)
 	if (i.ok)
 		sched_call(r->s->sched, decode_index, &i);
 	if (!i.ok)
-		bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u: its parts or index do not decode", r->at.a, p->mailbox, p->uid);
+		bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u: its parts or index do not decode", r->at.a,
+			p->mailbox, p->uid);
 	else if (prefix.n != p->row.prefix_n)
-		bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u: its prefix is of %zu bytes, not %u", r->at.a, p->mailbox, p->uid, prefix.n,
-			p->row.prefix_n);
+		bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u: its prefix is of %zu bytes, not %u", r->at.a,
+			p->mailbox, p->uid, prefix.n, p->row.prefix_n);
 }
 
 /* A message that was expunged since the snapshot may have lost its body rightly. */
@@ -499,19 +518,21 @@ static uint64_t check_body(struct run *r, const struct picked *p)
 	buf_init(&body, SIZE_MAX);
 	o = engine_blob_get(r->port, p->row.blob, 0, size + 1, &body);
 	if (o != OK && still_there(r, p))
-		bad(r, "V4", "account %" PRIu64 " mailbox %u uid %u: body %" PRIu64 " is %s", r->at.a, p->mailbox, p->uid, p->row.blob,
-			o == NO_SUCH ? "missing" : "damaged");
+		bad(r, "V4", "account %" PRIu64 " mailbox %u uid %u: body %" PRIu64 " is %s", r->at.a, p->mailbox,
+			p->uid, p->row.blob, o == NO_SUCH ? "missing" : "damaged");
 	else if (o == OK && body.n != size)
-		bad(r, "V4", "account %" PRIu64 " mailbox %u uid %u: body %" PRIu64 " has %zu bytes, not %" PRIu64, r->at.a, p->mailbox, p->uid,
-			p->row.blob, body.n, size);
+		bad(r, "V4", "account %" PRIu64 " mailbox %u uid %u: body %" PRIu64 " has %zu bytes, not %" PRIu64,
+			r->at.a, p->mailbox, p->uid, p->row.blob, body.n, size);
 	buf_fini(&body);
 	return size;
 }
 
-SUSPENDS static void step_messages(struct run *r)
+static SUSPENDS void step_messages(struct run *r)
 {
 	struct key from = key_message('M', r->at.mailbox, r->at.uid);
-	struct engine_range range = { .partition = r->at.a, .from = KEY_STR(from), .to = STR("N"), .snapshot = r->snap };
+	struct engine_range range = {
+		.partition = r->at.a, .from = KEY_STR(from), .to = STR("N"), .snapshot = r->snap
+	};
 	struct picking p = { .v = mem_array(STEP_MESSAGES, sizeof *p.v) };
 	struct cursor next = { .phase = PHASE_ACCOUNT, .a = r->at.a + 1 };
 	uint64_t bytes = 0;
@@ -526,13 +547,16 @@ SUSPENDS static void step_messages(struct run *r)
 			continue;
 		check_parts(r, m, &v);
 		if (!has_ref(r, key_ref(m->row.blob, r->at.a, m->mailbox, m->uid)))
-			bad(r, "V3", "account %" PRIu64 " mailbox %u uid %u has no reference", r->at.a, m->mailbox, m->uid);
+			bad(r, "V3", "account %" PRIu64 " mailbox %u uid %u has no reference", r->at.a, m->mailbox,
+				m->uid);
 		bytes += check_body(r, m);
 		r->v->checked++;
 		if (i % 16 == 15)
 			task_yield(r->s->sched);
 		if (bytes >= STEP_BODY_BYTES || (i + 1 == p.n && p.full)) {
-			next = (struct cursor){ .phase = PHASE_MESSAGES, .a = r->at.a, .mailbox = m->mailbox, .uid = m->uid + 1 };
+			next = (struct cursor){
+				.phase = PHASE_MESSAGES, .a = r->at.a, .mailbox = m->mailbox, .uid = m->uid + 1
+			};
 			break;
 		}
 	}
@@ -568,8 +592,9 @@ static bool check_queued(void *arg, const struct engine_row *row)
 
 static void step_queue(struct run *r)
 {
-	struct engine_range all = { .partition = PARTITION_LANE(r->s->shard.number), .from = STR("Q"), .to = STR("R"),
-		.snapshot = r->snap };
+	struct engine_range all = {
+		.partition = PARTITION_LANE(r->s->shard.number), .from = STR("Q"), .to = STR("R"), .snapshot = r->snap
+	};
 
 	engine_range(r->port, &all, check_queued, r);
 	r->at = (struct cursor){ .phase = PHASE_REFS };
@@ -603,10 +628,13 @@ static void check_ref(struct run *r, struct key ref, struct buf *v)
 	if (lane)
 		return;
 	if (!get(r, owner, key_message('M', mailbox, uid), v))
-		bad(r, "V5", "body %" PRIu64 " is referenced by account %" PRIu64 " mailbox %u uid %u, which is not there", blob, owner, mailbox,
-			uid);
+		bad(r, "V5",
+			"body %" PRIu64 " is referenced by account %" PRIu64 " mailbox %u uid %u, which is not there",
+			blob, owner, mailbox, uid);
 	else if (message_row_decode(buf_str(v), &m) && m.blob != blob)
-		bad(r, "V5", "body %" PRIu64 " is referenced by account %" PRIu64 " mailbox %u uid %u, which has another", blob, owner, mailbox, uid);
+		bad(r, "V5",
+			"body %" PRIu64 " is referenced by account %" PRIu64 " mailbox %u uid %u, which has another",
+			blob, owner, mailbox, uid);
 }
 
 static struct cursor ref_cursor(struct key ref)
@@ -624,7 +652,9 @@ static struct cursor ref_cursor(struct key ref)
 static void step_refs(struct run *r)
 {
 	struct key from = key_ref(r->at.a, r->at.b, r->at.mailbox, r->at.uid);
-	struct engine_range range = { .space = ENGINE_REFS, .from = KEY_STR(from), .to = STR("S"), .snapshot = r->snap };
+	struct engine_range range = {
+		.space = ENGINE_REFS, .from = KEY_STR(from), .to = STR("S"), .snapshot = r->snap
+	};
 	struct refs f = { .v = mem_array(STEP_ROWS, sizeof *f.v) };
 	struct buf v;
 
@@ -669,7 +699,9 @@ static bool strike(void *arg, const struct engine_row *row)
 
 static void step_bodies(struct run *r)
 {
-	struct engine_range candidates = { .space = ENGINE_REFS, .from = STR("G"), .to = STR("H"), .snapshot = r->snap };
+	struct engine_range candidates = {
+		.space = ENGINE_REFS, .from = STR("G"), .to = STR("H"), .snapshot = r->snap
+	};
 	struct unreferenced u = { 0 };
 	struct engine_blob_info info;
 	unsigned n = 0;
@@ -693,20 +725,34 @@ static void step_bodies(struct run *r)
 
 /* ---- steps */
 
+/* A number in hexadecimal digits, and the colon behind it when it is not the last. */
+static uint64_t take_hex(struct cur *c, bool last)
+{
+	uint64_t v = 0;
+	int n = 0;
+
+	for (; mail_hex_digit((char)cur_peek(c)) >= 0 && cur_peek(c) >= 0 && n < 16; n++)
+		v = v << 4 | (uint64_t)mail_hex_digit((char)cur_take(c));
+	if (n == 0)
+		cur_fail(c);
+	if (!last)
+		cur_need(c, ':');
+	return v;
+}
+
 static bool parse_cursor(struct str s, struct cursor *c)
 {
-	char text[80];
-	int end = 0;
+	struct cur cur = cur_of(s);
 
 	*c = (struct cursor){ 0 };
 	if (s.n == 0)
 		return true;
-	if (s.n >= sizeof text)
-		return false;
-	memcpy(text, s.p, s.n);
-	text[s.n] = 0;
-	return sscanf(text, "%u:%" SCNx64 ":%" SCNx64 ":%x:%x%n", &c->phase, &c->a, &c->b, &c->mailbox, &c->uid, &end) == 5 &&
-		(size_t)end == s.n && c->phase < PHASE_END;
+	c->phase = (unsigned)take_hex(&cur, false);
+	c->a = take_hex(&cur, false);
+	c->b = take_hex(&cur, false);
+	c->mailbox = (unsigned)take_hex(&cur, false);
+	c->uid = (unsigned)take_hex(&cur, true);
+	return cur_done(&cur) && c->phase < PHASE_END;
 }
 
 enum outcome store_verify_step(struct store *s, struct str after, struct verify_step *v)
@@ -727,11 +773,12 @@ enum outcome store_verify_step(struct store *s, struct str after, struct verify_
 	steps[r.at.phase](&r);
 	engine_snapshot_free(r.port, r.snap);
 	v->more = r.at.phase != PHASE_END;
-	v->next = arena_fmt(v->a, "%u:%" PRIx64 ":%" PRIx64 ":%x:%x", r.at.phase, r.at.a, r.at.b, r.at.mailbox, r.at.uid);
+	v->next =
+		arena_fmt(v->a, "%x:%" PRIx64 ":%" PRIx64 ":%x:%x", r.at.phase, r.at.a, r.at.b, r.at.mailbox, r.at.uid);
 	return OK;
 }
 
-void serve_verify_step(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void serve_verify_step(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_verify_step *q = msg;
 	struct ipc_verify_step_reply r = { 0 };

@@ -20,12 +20,12 @@
 #include "store/service.h"
 
 struct verify_step {
-	struct arena *a;         /* of lines and next */
-	struct str *lines;       /* violations: "V4 account 3 mailbox 1 uid 7: ..." */
+	struct arena *a;   /* of lines and next */
+	struct str *lines; /* violations: "V4 account 3 mailbox 1 uid 7: ..." */
 	size_t n_lines, max_lines;
-	struct str next;         /* cursor for the next step */
+	struct str next; /* cursor for the next step */
 	bool more;
-	uint64_t checked;        /* rows and bodies looked at */
+	uint64_t checked; /* rows and bodies looked at */
 };
 
 /* One step behind a cursor, empty at the start. BAD_SYNTAX: no cursor of ours. Data may be in use meanwhile. */

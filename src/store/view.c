@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-#define PURGE_LEAST 64 /* a purge moves every column: it waits until so many tombstones and an eighth of the rows can go */
+#define PURGE_LEAST                                                                                                    \
+	64 /* a purge moves every column: it waits until so many tombstones and an eighth of the rows can go */
 
 void view_fini(struct view *v)
 {
@@ -52,9 +53,16 @@ void view_add(struct view *v, uint32_t uid, const struct message_row *r)
 
 struct message_row view_row(const struct view *v, uint32_t at)
 {
-	return (struct message_row){ .blob = v->blob[at], .email = v->email[at], .size = v->size[at], .header_n = v->header_n[at],
-		.prefix_n = v->prefix_n[at], .flags = v->flags[at] & 0x7f, .keywords = v->keywords[at], .modseq = v->modseq[at],
-		.date_s = v->date_s[at], .saved_s = v->saved_s[at] };
+	return (struct message_row){ .blob = v->blob[at],
+		.email = v->email[at],
+		.size = v->size[at],
+		.header_n = v->header_n[at],
+		.prefix_n = v->prefix_n[at],
+		.flags = v->flags[at] & 0x7f,
+		.keywords = v->keywords[at],
+		.modseq = v->modseq[at],
+		.date_s = v->date_s[at],
+		.saved_s = v->saved_s[at] };
 }
 
 uint32_t view_lower(const struct view *v, uint32_t uid)

@@ -13,17 +13,17 @@
 
 #define VIEW_DEAD 128 /* in flags: a tombstone */
 
-#define VIEW_COLUMNS(X)      \
-	X(uint32_t, uid)      \
-	X(uint64_t, modseq)   \
-	X(uint64_t, keywords) \
-	X(uint64_t, blob)     \
-	X(uint64_t, email)    \
-	X(int64_t, date_s)    \
-	X(int64_t, saved_s)   \
-	X(uint32_t, size)     \
-	X(uint32_t, header_n) \
-	X(uint16_t, prefix_n) \
+#define VIEW_COLUMNS(X)                                                                                                \
+	X(uint32_t, uid)                                                                                               \
+	X(uint64_t, modseq)                                                                                            \
+	X(uint64_t, keywords)                                                                                          \
+	X(uint64_t, blob)                                                                                              \
+	X(uint64_t, email)                                                                                             \
+	X(int64_t, date_s)                                                                                             \
+	X(int64_t, saved_s)                                                                                            \
+	X(uint32_t, size)                                                                                              \
+	X(uint32_t, header_n)                                                                                          \
+	X(uint16_t, prefix_n)                                                                                          \
 	X(uint8_t, flags)
 
 struct tombstone {
@@ -37,8 +37,8 @@ struct view {
 	VIEW_COLUMNS(X)
 #undef X
 	struct VEC(struct tombstone) dead; /* by index */
-	uint64_t modseq_max;      /* of rows */
-	uint64_t dead_modseq_max; /* of tombstones */
+	uint64_t modseq_max;		   /* of rows */
+	uint64_t dead_modseq_max;	   /* of tombstones */
 };
 
 void view_fini(struct view *v);
@@ -64,8 +64,8 @@ struct seqmap {
 /* seen: highest modseq of an expunge that was reported; known: uids below it are known. Arrays are in the arena. */
 struct seqmap seqmap_make(const struct view *v, uint64_t seen, uint32_t known, struct arena *a);
 uint32_t seqmap_count(const struct seqmap *m);
-uint32_t seqmap_seq(const struct seqmap *m, uint32_t at);  /* 0: not a message of the selection */
-uint32_t seqmap_at(const struct seqmap *m, uint32_t seq);  /* seq from 1 to count */
+uint32_t seqmap_seq(const struct seqmap *m, uint32_t at);	   /* 0: not a message of the selection */
+uint32_t seqmap_at(const struct seqmap *m, uint32_t seq);	   /* seq from 1 to count */
 static inline bool seqmap_has(const struct seqmap *m, uint32_t at) /* a message of the selection, perhaps a tombstone */
 {
 	return !(m->view->flags[at] & VIEW_DEAD) ? at < m->limit : seqmap_seq(m, at) != 0;
@@ -80,7 +80,8 @@ struct spans {
 	size_t n;
 };
 /* The rows that a set names, where 0 stands for "*" (they may contain rows that seqmap_has denies). Numbers beyond the mailbox name nothing. */
-struct spans seqmap_resolve(const struct seqmap *m, bool by_uid, const struct ipc_range *set, size_t n, struct arena *a);
+struct spans seqmap_resolve(
+	const struct seqmap *m, bool by_uid, const struct ipc_range *set, size_t n, struct arena *a);
 struct spans spans_all(const struct seqmap *m, struct arena *a);
 
 #endif

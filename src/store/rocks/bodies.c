@@ -212,7 +212,8 @@ void bodies_put_rows(struct rocks *r)
 {
 	for (size_t i = 0; i < r->bodies.segs.n; i++) {
 		struct seg *s = r->bodies.segs.v[i];
-		struct seg_row row = { ROW_VERSION, htole64(s->end), htole64(s->live), htole64(s->dead), htole64(s->n_live) };
+		struct seg_row row = { ROW_VERSION, htole64(s->end), htole64(s->live), htole64(s->dead),
+			htole64(s->n_live) };
 		struct rkey k;
 
 		if (!s->dirty)

@@ -55,8 +55,8 @@ bool body_row_find(struct rocks *r, uint64_t id, struct body_row *out)
 
 static void put_body_row(struct rocks *r, uint64_t id, const struct body_row *row)
 {
-	struct packed_body_row p = { ROW_VERSION, htole32(row->segment), htole64(row->place.at), htole32(row->place.size),
-		htole32(row->place.crc), (int64_t)htole64((uint64_t)row->created_s) };
+	struct packed_body_row p = { ROW_VERSION, htole32(row->segment), htole64(row->place.at),
+		htole32(row->place.size), htole32(row->place.crc), (int64_t)htole64((uint64_t)row->created_s) };
 	struct rkey k;
 
 	rocks_key(&k, 'l', id, STR(""));
@@ -156,7 +156,7 @@ static void run_group(struct rocks *r, struct node *group)
 {
 	size_t n = 0;
 
-	list_each(it, nxt, group) {
+	list_each (it, nxt, group) {
 		struct engine_batch *b = list_entry(it, struct engine_batch, node);
 
 		b->result = version_holds(r, b) ? ENGINE_DONE : ENGINE_LOST;
@@ -165,7 +165,7 @@ static void run_group(struct rocks *r, struct node *group)
 		n++;
 	}
 	bodies_sync(r);
-	list_each(it, nxt, group) {
+	list_each (it, nxt, group) {
 		struct engine_batch *b = list_entry(it, struct engine_batch, node);
 
 		if (b->result == ENGINE_DONE)
@@ -196,8 +196,8 @@ static void move_record(struct rocks *r, const struct segment_record *rec, struc
 		return;
 	buf_init(&bytes, SEGMENT_BODY_MAX);
 	if (segment_read(r->victim->fd, rec->id, &row.place, 0, row.place.size, &bytes) != OK) {
-		log_error(r->log, "segment-damaged", "segment %u at %llu: body %llu does not match its checksum", r->victim->number,
-			(unsigned long long)rec->place.at, (unsigned long long)rec->id);
+		log_error(r->log, "segment-damaged", "segment %u at %llu: body %llu does not match its checksum",
+			r->victim->number, (unsigned long long)rec->place.at, (unsigned long long)rec->id);
 		r->victim->damaged = true;
 		buf_fini(&bytes);
 		return;
@@ -218,7 +218,8 @@ static void end_victim(struct rocks *r)
 	bodies_put(&r->bodies, s);
 	if (s->damaged || s->n_live > 0) {
 		if (!s->damaged)
-			log_error(r->log, "segment-damaged", "segment %u: its records end before its bodies do", s->number);
+			log_error(r->log, "segment-damaged", "segment %u: its records end before its bodies do",
+				s->number);
 		s->damaged = true;
 		return;
 	}
@@ -281,7 +282,7 @@ static void take_group(struct rocks *r, struct node *group)
 {
 	size_t bytes = 0;
 
-	list_each(it, nxt, &r->queue) {
+	list_each (it, nxt, &r->queue) {
 		struct engine_batch *b = list_entry(it, struct engine_batch, node);
 
 		list_del(it);
@@ -311,14 +312,14 @@ static void publish(struct rocks *r)
 static void complete(struct rocks *r, struct node *group)
 {
 	publish(r);
-	list_each(it, nxt, group) {
+	list_each (it, nxt, group) {
 		struct engine_batch *b = list_entry(it, struct engine_batch, node);
 		struct rocks_port *p = (struct rocks_port *)(void *)b->port;
 
 		list_del(it);
 		list_add_last(&p->done, it);
 	}
-	list_each(it, nxt, &r->ports) {
+	list_each (it, nxt, &r->ports) {
 		struct rocks_port *p = list_entry(it, struct rocks_port, node);
 
 		if (!list_empty(&p->done))

@@ -67,7 +67,8 @@ static rocksdb_readoptions_t *options_of(struct rocks *r, const struct engine_sn
 	return snap ? snap->options : r->read_options;
 }
 
-static bool rocks_get(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key, struct buf *out)
+static bool rocks_get(
+	struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key, struct buf *out)
 {
 	struct rocks *r = of(p);
 	rocksdb_pinnableslice_t *v;
@@ -88,7 +89,8 @@ static bool rocks_get(struct engine_port *p, const struct engine_snapshot *snap,
 	return true;
 }
 
-static void walk(rocksdb_iterator_t *it, const struct engine_range *range, const struct rkey *from, engine_each *each, void *arg)
+static void walk(
+	rocksdb_iterator_t *it, const struct engine_range *range, const struct rkey *from, engine_each *each, void *arg)
 {
 	for (rocksdb_iter_seek(it, from->p, from->n); rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
 		struct engine_row row = { .kind = ENGINE_PUT };
@@ -171,15 +173,16 @@ static enum outcome rocks_blob_get(struct engine_port *p, uint64_t id, uint64_t 
 		o = segment_read(s->fd, id, &row.place, at, n, out);
 		bodies_put(&r->bodies, s);
 		if (o != OK)
-			log_error(r->log, "body-damaged", "body %llu in segment %u at %llu", (unsigned long long)id, row.segment,
-				(unsigned long long)row.place.at);
+			log_error(r->log, "body-damaged", "body %llu in segment %u at %llu", (unsigned long long)id,
+				row.segment, (unsigned long long)row.place.at);
 		return o;
 	}
 	log_error(r->log, "body-damaged", "body %llu: its segment is missing", (unsigned long long)id);
 	return FAILED;
 }
 
-static bool rocks_blob_next(struct engine_port *p, const struct engine_snapshot *snap, uint64_t after, struct engine_blob_info *out)
+static bool rocks_blob_next(
+	struct engine_port *p, const struct engine_snapshot *snap, uint64_t after, struct engine_blob_info *out)
 {
 	struct rocks *r = of(p);
 	rocksdb_iterator_t *it;
@@ -257,7 +260,7 @@ static void rocks_stats(struct engine *e, struct engine_stats *out)
 static void take_done(struct rocks_port *p, struct node *done)
 {
 	pthread_mutex_lock(&p->rocks->lock);
-	list_each(n, nxt, &p->done) {
+	list_each (n, nxt, &p->done) {
 		list_del(n);
 		list_add_last(done, n);
 	}
@@ -270,7 +273,7 @@ static void tell_done(struct rocks_port *p)
 
 	list_init(&done);
 	take_done(p, &done);
-	list_each(n, nxt, &done) {
+	list_each (n, nxt, &done) {
 		struct engine_batch *b = list_entry(n, struct engine_batch, node);
 
 		list_del(n);
@@ -284,7 +287,7 @@ static void step_inline(void *arg)
 }
 
 /* Without threads the port's task is the committer: it runs after the tasks that are ready now, so their commits gather too. */
-static void work_inline(struct rocks_port *p)
+static SUSPENDS void work_inline(struct rocks_port *p)
 {
 	struct rocks *r = p->rocks;
 
@@ -367,7 +370,7 @@ static rocksdb_options_t *make_options(void)
 
 	rocksdb_options_set_create_if_missing(o, 1);
 	rocksdb_options_set_paranoid_checks(o, 1);
-	rocksdb_options_set_wal_recovery_mode(o, 0); /* tolerate a torn tail, and nothing else */
+	rocksdb_options_set_wal_recovery_mode(o, 0);	    /* tolerate a torn tail, and nothing else */
 	rocksdb_options_set_max_total_wal_size(o, WAL_MAX); /* what a restart replays */
 	rocksdb_options_set_write_buffer_size(o, (size_t)WAL_MAX);
 	rocksdb_options_set_max_write_buffer_number(o, 3);
@@ -448,13 +451,15 @@ static bool check_format(struct rocks *r, const struct engine_opts *o)
 		return errno == ENOENT ? write_format(r, o) : refuse(o, "format");
 	n = read(fd, text, sizeof text - 1);
 	close(fd);
-	if (n < 11 || !str_starts(str_z(text), STR("sallyport ")) || !str_to_u32(str_trim(str_z(text + 10)), &version)) {
+	if (n < 11 || !str_starts(str_z(text), STR("sallyport ")) ||
+		!str_to_u32(str_trim(str_z(text + 10)), &version)) {
 		buf_addf(o->why, "%s/format: not a data directory of Sallyport", o->data_dir);
 		return false;
 	}
 	if (version > FORMAT) {
-		buf_addf(o->why, "%s: written by a newer Sallyport (format %u, this program knows %d); nothing was changed", o->data_dir,
-			version, FORMAT);
+		buf_addf(o->why,
+			"%s: written by a newer Sallyport (format %u, this program knows %d); nothing was changed",
+			o->data_dir, version, FORMAT);
 		return false;
 	}
 	return true;

@@ -26,11 +26,11 @@ struct seg {
 	uint32_t number;
 	int fd; /* -1: not open now */
 	uint64_t end, live, dead, n_live;
-	unsigned refs;  /* readers now */
-	bool closed;    /* nothing is added any more */
-	bool gone;      /* unlinked; freed with its last reader */
-	bool damaged;   /* not rewritten */
-	bool dirty;     /* its row is to be written with the next group */
+	unsigned refs; /* readers now */
+	bool closed;   /* nothing is added any more */
+	bool gone;     /* unlinked; freed with its last reader */
+	bool damaged;  /* not rewritten */
+	bool dirty;    /* its row is to be written with the next group */
 };
 
 /* The table of files. The committer alone changes it; lock guards the list, fd and refs against readers. */
@@ -75,7 +75,7 @@ struct rocks {
 	struct engine_stats published;
 
 	struct engine_stats stats; /* the committer's */
-	struct rkey key;           /* the committer's */
+	struct rkey key;	   /* the committer's */
 	/* the committer's: the file being rewritten */
 	struct seg *victim;
 	uint64_t victim_at;
@@ -112,7 +112,7 @@ struct seg *bodies_find(struct bodies *b, uint32_t number);
 struct body_row bodies_add(struct rocks *r, uint64_t id, struct str body, int64_t created_s);
 void bodies_sync(struct rocks *r); /* everything gathered is on disk, or the process ends */
 void bodies_forget(struct rocks *r, const struct body_row *row); /* its body is dead now */
-void bodies_put_rows(struct rocks *r);  /* rows of changed files go into the write batch */
+void bodies_put_rows(struct rocks *r);				 /* rows of changed files go into the write batch */
 void bodies_unlink(struct rocks *r, struct seg *s);
 struct seg *bodies_half_dead(struct bodies *b); /* a closed file worth rewriting, or NULL */
 

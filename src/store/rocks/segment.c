@@ -190,7 +190,9 @@ struct segment_place segment_add(struct segment_writer *w, uint64_t id, struct s
 	struct segment_place place = { .at = w->at, .size = (uint32_t)body.n };
 
 	die_unless(body.n <= SEGMENT_BODY_MAX, "segment: body of 4 GiB");
-	*h = (struct segment_head){ .magic = htole32(RECORD_MAGIC), .id = htole64(id), .length = htole32((uint32_t)body.n) };
+	*h = (struct segment_head){
+		.magic = htole32(RECORD_MAGIC), .id = htole64(id), .length = htole32((uint32_t)body.n)
+	};
 	place.crc = record_crc(h, body);
 	h->crc = htole32(place.crc);
 	*vec_push(&w->heads) = h;
@@ -284,7 +286,8 @@ enum outcome segment_read(int fd, uint64_t id, const struct segment_place *p, ui
 	at = at < p->size ? at : p->size;
 	n = n < p->size - at ? n : p->size - at;
 	room = buf_room(out, n);
-	if (!room || !read_head(fd, p->at, &h) || le64toh(h.id) != id || le32toh(h.length) != p->size || le32toh(h.crc) != p->crc)
+	if (!room || !read_head(fd, p->at, &h) || le64toh(h.id) != id || le32toh(h.length) != p->size ||
+		le32toh(h.crc) != p->crc)
 		return FAILED;
 	if (!read_all(fd, room, n, p->at + sizeof h + at))
 		return FAILED;

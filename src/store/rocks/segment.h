@@ -37,8 +37,8 @@ struct segment_place {
 /* Gathers records and writes them with few calls. Bodies are borrowed until segment_flush. */
 struct segment_writer {
 	int fd;
-	uint64_t at;      /* next record */
-	uint64_t from;    /* of what is gathered */
+	uint64_t at;   /* next record */
+	uint64_t from; /* of what is gathered */
 	struct VEC(struct iovec) parts;
 	struct VEC(struct segment_head *) heads;
 };
@@ -53,7 +53,8 @@ uint64_t segment_footprint(uint64_t body_size);
 
 /* Appends n bytes of the body from at to out, checking the record's header, and the checksum when all of it is read. FAILED: damaged or
  * unreadable. */
-enum outcome segment_read(int fd, uint64_t id, const struct segment_place *p, uint64_t at, size_t n, struct buf *out) MUST_USE;
+enum outcome segment_read(
+	int fd, uint64_t id, const struct segment_place *p, uint64_t at, size_t n, struct buf *out) MUST_USE;
 
 /* The record at *at, which moves to the next; false at the end of the records, or where something else stands. */
 struct segment_record {

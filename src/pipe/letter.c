@@ -63,7 +63,7 @@ static SUSPENDS enum outcome take(struct post *p, struct ipc_call *c, const stru
 	return o;
 }
 
-void post_letter(void *ctx, struct ipc_call *c, const void *msg)
+SUSPENDS void post_letter(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct post *p = ctx;
 	const struct ipc_letter *m = msg;

@@ -59,7 +59,7 @@ struct link *post_store_of_address(struct post *p, const struct ipc_addr *a);
 SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct arena *a, struct str *index) MUST_USE;
 
 /* A letter's way through the stages. */
-void post_letter(void *ctx, struct ipc_call *c, const void *msg);
+SUSPENDS void post_letter(void *ctx, struct ipc_call *c, const void *msg);
 
 void post_lane_open(struct lane *l, struct post *p, struct link *store);
 void lane_stop(struct lane *l);

@@ -248,9 +248,12 @@ static SUSPENDS bool await_command(struct pop *p)
 
 	stream_deadline(&d->stream, until - now + LAST_WORDS_MS);
 	while (!stream_has_input(&d->stream)) {
-		enum stream_event ev = stream_wait(&d->stream, d->stopping_gate, until);
+		enum stream_event ev;
 
-		if (ev == STREAM_EV_DEADLINE || *d->stopping)
+		if (*d->stopping || d->account.revoked)
+			return false; /* nothing may be said unasked */
+		ev = stream_wait(&d->stream, d->stopping_gate, until);
+		if (ev == STREAM_EV_DEADLINE)
 			return false; /* RFC 1939 3: without a word, removing nothing */
 		if (ev == STREAM_EV_INPUT)
 			break;

@@ -261,7 +261,7 @@ static enum smtp_reply must_end(const struct smtp *s)
 	return s->n_commands >= l->smtp_commands_max ? SMTP_MANY_COMMANDS : SMTP_FINE;
 }
 
-/* Waits at a command boundary; SMTP_FINE when there is input or the stream ended. */
+/* Waits at a command boundary; SMTP_FINE when there is input or the stream ended, else why the wait is over. */
 static SUSPENDS enum smtp_reply await_command(struct smtp *s)
 {
 	struct door *d = s->d;
@@ -272,16 +272,17 @@ static SUSPENDS enum smtp_reply await_command(struct smtp *s)
 	stream_deadline(&d->stream, ms + LAST_WORDS_MS);
 	until = d->stream.sched ? sched_now_ms(d->sched) + ms : NEVER_MS;
 	while (!stream_has_input(&d->stream)) {
-		enum stream_event ev = stream_wait(&d->stream, d->stopping_gate, until);
+		enum stream_event ev;
 
+		if (*d->stopping || d->account.revoked)
+			return *d->stopping ? SMTP_STOPPING : SMTP_LOGIN_ENDED;
+		ev = stream_wait(&d->stream, d->stopping_gate, until);
 		if (ev == STREAM_EV_DEADLINE)
 			return SMTP_TIMEOUT;
 		if (ev == STREAM_EV_INPUT)
 			break;
-		if (*d->stopping)
-			return SMTP_STOPPING;
 	}
-	return stream_ok(&d->stream) ? must_end(s) : SMTP_FINE;
+	return SMTP_FINE;
 }
 
 static SUSPENDS void one_command(struct smtp *s)
@@ -289,6 +290,7 @@ static SUSPENDS void one_command(struct smtp *s)
 	const struct conf_limits *l = &s->d->conf->limits;
 	uint64_t max = l->smtp_line_size_max;
 	enum smtp_reply r = await_command(s);
+	enum line_result got;
 	struct str line;
 
 	if (r) {
@@ -297,20 +299,14 @@ static SUSPENDS void one_command(struct smtp *s)
 	}
 	if (max < l->smtp_auth_line_size_max && smtp_is_submission(s))
 		max = l->smtp_auth_line_size_max; /* AUTH may bring its response along */
-	switch (stream_line(&s->d->stream, &line, max)) {
-	case LINE_OK:
-		run_line(s, line);
-		break;
-	case LINE_TOO_LONG:
-		smtp_say(s, SMTP_LINE_LONG);
-		break;
-	case LINE_BARE:
-		smtp_say(s, SMTP_LINE_BARE);
-		break;
-	case LINE_GONE:
+	got = stream_line(&s->d->stream, &line, max);
+	r = must_end(s);
+	if (got == LINE_GONE)
 		s->closing = true;
-		return;
-	}
+	else if (r || got != LINE_OK)
+		smtp_say(s, r ? r : got == LINE_BARE ? SMTP_LINE_BARE : SMTP_LINE_LONG);
+	else
+		run_line(s, line);
 	s->spoke = true;
 	s->n_commands++;
 	arena_reset(&s->command);

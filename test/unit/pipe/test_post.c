@@ -251,8 +251,9 @@ static void world_open(struct world *w)
 
 static void in_world(void (*test)(struct world *w))
 {
-	struct world w = { .test = test };
+	static struct world w;
 
+	w = (struct world){ .test = test };
 	world_open(&w);
 	task_spawn(w.s, "test", world_main, &w);
 	sched_run(w.s);

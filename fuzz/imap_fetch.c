@@ -22,10 +22,12 @@ static void check_item(const struct imap_fetch_item *i, struct arena *a)
 	if (i->kind != IMAP_FETCH_SECTION || i->partial || i->label.p[0] != 'B')
 		return;
 	for (size_t k = 0; k < i->n_names; k++)
-		if (str_find(i->names[k], '\r') >= 0 || str_find(i->names[k], '\n') >= 0 || str_find(i->names[k], 0) >= 0)
+		if (str_find(i->names[k], '\r') >= 0 || str_find(i->names[k], '\n') >= 0 ||
+			str_find(i->names[k], 0) >= 0)
 			return; /* shown as '?' */
 	imap_fetch_parse(&c, a, &again);
-	die_unless(cur_done(&c) && again.n == 1 && str_eq(again.items[0].label, i->label), "a label that reads as something else");
+	die_unless(cur_done(&c) && again.n == 1 && str_eq(again.items[0].label, i->label),
+		"a label that reads as something else");
 	die_unless(again.items[0].section == i->section && again.items[0].n_path == i->n_path, "another section");
 }
 
@@ -37,12 +39,14 @@ static void check_set(struct str s, struct arena *a)
 	if (imap_set_parse(&c, a, 100, &set) != OK)
 		return;
 	for (size_t i = 0; i < set.n; i++) {
-		die_unless(set.v[i].hi == 0 ? i + 1 == set.n : set.v[i].lo > 0 && set.v[i].lo <= set.v[i].hi, "a range");
+		die_unless(
+			set.v[i].hi == 0 ? i + 1 == set.n : set.v[i].lo > 0 && set.v[i].lo <= set.v[i].hi, "a range");
 		die_unless(i == 0 || set.v[i].hi == 0 || set.v[i].lo > set.v[i - 1].hi, "the order of ranges");
 	}
 	if (imap_set_resolve(&set, 50))
 		for (size_t i = 0; i < set.n; i++)
-			die_unless(set.v[i].lo >= 1 && set.v[i].lo <= set.v[i].hi && set.v[i].hi <= 50, "a resolved range");
+			die_unless(set.v[i].lo >= 1 && set.v[i].lo <= set.v[i].hi && set.v[i].hi <= 50,
+				"a resolved range");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

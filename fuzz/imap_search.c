@@ -13,8 +13,8 @@ static void check(const struct imap_search *s)
 		const struct ipc_search_key *k = &s->keys[i];
 
 		die_unless(missing > 0, "a key behind the end");
-		die_unless(k->op < SEARCH_OP_COUNT && k->text.n <= IPC_SEARCH_KEY_TEXT_MAX && k->field.n <= IPC_SEARCH_KEY_FIELD_MAX &&
-				k->n_set <= IPC_SEARCH_KEY_SET_MAX,
+		die_unless(k->op < SEARCH_OP_COUNT && k->text.n <= IPC_SEARCH_KEY_TEXT_MAX &&
+				   k->field.n <= IPC_SEARCH_KEY_FIELD_MAX && k->n_set <= IPC_SEARCH_KEY_SET_MAX,
 			"a key out of its bounds");
 		die_unless(k->op != SEARCH_AND || k->number > 0, "an empty list");
 		missing += k->op == SEARCH_AND ? k->number - 1 : k->op == SEARCH_OR ? 1 : k->op == SEARCH_NOT ? 0 : -1;

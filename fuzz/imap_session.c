@@ -9,8 +9,10 @@ static void fill(struct fake *f)
 	fake_box_add(f, "Sent", MBOX_SENT | MBOX_SUBSCRIBED);
 	fake_box_add(f, "a/b\xc3\xa9", MBOX_SUBSCRIBED);
 	fake_add(f->boxes, STR("Subject: a\r\n\r\nbody\r\n"), MSG_SEEN);
-	fake_add(f->boxes, STR("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
-			       "A: b\r\n\r\ninner\r\n--b--\r\n"),
+	fake_add(f->boxes,
+		STR("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\nContent-Type: "
+		    "message/rfc822\r\n\r\n"
+		    "A: b\r\n\r\ninner\r\n--b--\r\n"),
 		MSG_DELETED);
 	fake_add(f->boxes, STR("no header at all"), 0);
 }

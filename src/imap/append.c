@@ -23,7 +23,8 @@ static enum outcome acceptable(struct imap *im, const struct imap_append *x)
 	if (x->flags.over)
 		return imap_fail(im, OVER_LIMIT, STR("LIMIT"), STR("Too many keywords, or too long ones"));
 	if (!body_budget_has(im->d->budget, x->literal.size))
-		return imap_fail(im, OVER_LIMIT, STR("LIMIT"), STR("Too many letters are on their way; try again later"));
+		return imap_fail(
+			im, OVER_LIMIT, STR("LIMIT"), STR("Too many letters are on their way; try again later"));
 	return OK;
 }
 
@@ -67,8 +68,11 @@ static SUSPENDS enum outcome hand_over(struct imap *im, struct ipc_append *m, st
 
 static SUSPENDS enum outcome take(struct imap *im, struct imap_append *x, struct str name)
 {
-	struct ipc_append m = { .handle = im->d->account.handle, .mailbox = name, .flags = x->flags.bits,
-		.keywords = x->flags.keywords, .n_keywords = x->flags.n_keywords };
+	struct ipc_append m = { .handle = im->d->account.handle,
+		.mailbox = name,
+		.flags = x->flags.bits,
+		.keywords = x->flags.keywords,
+		.n_keywords = x->flags.n_keywords };
 	struct body_writer w;
 	enum outcome o;
 
@@ -83,19 +87,20 @@ static SUSPENDS enum outcome take(struct imap *im, struct imap_append *x, struct
 	return o;
 }
 
-static SUSPENDS enum outcome refuse(struct imap *im, const struct imap_literal *l, enum outcome o)
+SUSPENDS void imap_append_drop(struct imap *im)
 {
+	const struct imap_literal *l = &im->append_literal;
+
 	if (l->sync)
-		return o;
+		return;
 	if (l->size > im->d->conf->limits.message_size_max * 2)
-		im->bye = "[TOOBIG] The message is much larger than is taken here";
+		im->bye = "[TOOBIG] Much more was sent than is taken here";
 	else if (imap_swallow(im, l->size))
 		(void)imap_read_line(im, im->d->conf->limits.imap_line_size_max);
-	return o;
 }
 
-/* The line was gathered up to the message's literal, or without one when its grammar went wrong before. */
-enum outcome imap_append(struct imap *im, struct cur *args)
+/* The line was gathered up to the message's literal; when its grammar went wrong before, as any line. */
+SUSPENDS enum outcome imap_append(struct imap *im, struct cur *args)
 {
 	struct imap_append *x = arena_new(&im->cmd, struct imap_append);
 	struct str name, rest = arena_dup(&im->cmd, cur_rest(args)); /* the line's end is read into the line's place */
@@ -106,5 +111,8 @@ enum outcome imap_append(struct imap *im, struct cur *args)
 	o = imap_mailbox_name(im, x->mailbox, &name);
 	if (o == OK)
 		o = acceptable(im, x);
-	return o == OK ? take(im, x, name) : refuse(im, &x->literal, o);
+	if (o == OK)
+		return take(im, x, name);
+	imap_append_drop(im);
+	return o;
 }

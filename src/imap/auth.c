@@ -13,7 +13,7 @@
 
 #define RESPONSE_MAX 4096 /* base64 of two names and a password */
 
-enum outcome imap_starttls(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_starttls(struct imap *im, struct cur *args)
 {
 	(void)args;
 	if (!door_can_tls(im->d))
@@ -57,7 +57,7 @@ static void wipe(struct str s)
 		OPENSSL_cleanse((char *)s.p, s.n); /* it stands in im->line or in the command's arena: ours */
 }
 
-enum outcome imap_login(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_login(struct imap *im, struct cur *args)
 {
 	struct str user = imap_astring(args, &im->cmd), secret;
 	enum outcome o;
@@ -114,7 +114,7 @@ static SUSPENDS enum outcome ask(struct imap *im)
 	}
 }
 
-enum outcome imap_authenticate(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_authenticate(struct imap *im, struct cur *args)
 {
 	struct str mechanism = imap_atom(args), initial = { 0 };
 	bool has_initial = cur_try(args, ' ');

@@ -62,7 +62,7 @@ static SUSPENDS enum outcome transfer(struct imap *im, struct cur *args, bool mo
 	return OK;
 }
 
-enum outcome imap_copy(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_copy(struct imap *im, struct cur *args)
 {
 	struct str code = { 0 };
 	enum outcome o = transfer(im, args, false, &code);
@@ -73,7 +73,7 @@ enum outcome imap_copy(struct imap *im, struct cur *args)
 }
 
 /* COPYUID comes before the EXPUNGEs of what was moved (RFC 6851 4.3). */
-enum outcome imap_move(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_move(struct imap *im, struct cur *args)
 {
 	struct str code = { 0 };
 	enum outcome o = transfer(im, args, true, &code);
@@ -86,7 +86,7 @@ enum outcome imap_move(struct imap *im, struct cur *args)
 	return o;
 }
 
-enum outcome imap_expunge(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_expunge(struct imap *im, struct cur *args)
 {
 	struct ipc_expunge m = { .handle = im->d->account.handle, .sel = im->box.sel, .only_deleted = 1 };
 	struct ipc_expunge_reply r;

@@ -16,9 +16,9 @@
 
 #include <string.h>
 
-#define PIECE_MAX 131072      /* bytes of a letter a call */
+#define PIECE_MAX 131072	     /* bytes of a letter a call */
 #define INDEX_MAX ((size_t)32 << 20) /* one decoded */
-#define HEADER_SLACK 65536    /* a header with the prefix before it */
+#define HEADER_SLACK 65536	     /* a header with the prefix before it */
 
 struct fetching {
 	struct imap *im;
@@ -34,7 +34,7 @@ struct fetching {
 
 /* ---- bytes of a letter */
 
-static enum outcome read_piece(struct fetching *f, uint32_t at, uint32_t n, struct str *out, struct arena *a)
+static SUSPENDS enum outcome read_piece(struct fetching *f, uint32_t at, uint32_t n, struct str *out, struct arena *a)
 {
 	struct imap *im = f->im;
 	struct ipc_read_body m = { .handle = im->d->account.handle, .sel = im->box.sel, .uid = f->row->uid, .at = at };
@@ -298,8 +298,12 @@ static SUSPENDS enum outcome catch_up(struct imap *im, const struct ipc_fetch_re
 static SUSPENDS enum outcome pull(struct fetching *f, const struct imap_set *set)
 {
 	struct imap *im = f->im;
-	struct ipc_fetch m = { .handle = im->d->account.handle, .sel = im->box.sel, .by_uid = im->by_uid,
-		.set = set->v, .n_set = set->n, .want = f->want };
+	struct ipc_fetch m = { .handle = im->d->account.handle,
+		.sel = im->box.sel,
+		.by_uid = im->by_uid,
+		.set = set->v,
+		.n_set = set->n,
+		.want = f->want };
 	struct ipc_fetch_reply r = { 0 };
 	struct arena rows;
 	enum outcome o;
@@ -352,8 +356,14 @@ static void find_wants(struct fetching *f)
 static SUSPENDS enum outcome set_seen(struct fetching *f, const struct imap_set *set)
 {
 	struct imap *im = f->im;
-	struct ipc_set_flags m = { .handle = im->d->account.handle, .sel = im->box.sel, .by_uid = im->by_uid,
-		.set = set->v, .n_set = set->n, .mode = 1, .silent = 1, .flags = MSG_SEEN };
+	struct ipc_set_flags m = { .handle = im->d->account.handle,
+		.sel = im->box.sel,
+		.by_uid = im->by_uid,
+		.set = set->v,
+		.n_set = set->n,
+		.mode = 1,
+		.silent = 1,
+		.flags = MSG_SEEN };
 	struct ipc_set_flags_reply r = { 0 };
 	bool sets = false;
 	enum outcome o;
@@ -365,10 +375,10 @@ static SUSPENDS enum outcome set_seen(struct fetching *f, const struct imap_set 
 	o = ipc_set_flags(im->d->account.store, &m, &r, &im->work);
 	if (o == OK && r.n_changed)
 		imap_fetch_add_first(&f->items, IMAP_FETCH_FLAGS);
-	return o;
+	return o == REVOKED ? o : OK; /* where nothing can be written, reading goes on */
 }
 
-enum outcome imap_fetch(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_fetch(struct imap *im, struct cur *args)
 {
 	struct arena index_arena;
 	struct fetching f = { .im = im, .index_arena = &index_arena };

@@ -19,7 +19,8 @@ static const struct {
 	{ "FULL", KIND(FLAGS) | KIND(INTERNALDATE) | KIND(SIZE) | KIND(ENVELOPE) | KIND(BODY) },
 };
 
-static const char *const labels[] = { "FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE" };
+static const char *const labels[] = { "FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY",
+	"BODYSTRUCTURE" };
 
 /* The old names of sections (RFC 3501 6.4.5): they answer with their own name. */
 static const struct {

@@ -7,28 +7,39 @@
 
 #define DONE_MAX 64 /* "DONE" and what may stand in its place by mistake */
 
-/* False: idling is over, and the session with it if im->bye says so. */
+static SUSPENDS enum outcome report(struct imap *im)
+{
+	enum outcome o = imap_sync(im, true);
+
+	if (o == TRY_LATER) {
+		im->d->account.changed = false;
+		im->box.owed = true; /* with the next change, or the next command */
+		o = OK;
+	}
+	imap_out_flush(im);
+	arena_fini(&im->work);
+	buf_fini(&im->out);
+	return o;
+}
+
+/* Until there is nothing to say: more may come while it is said. False: idling is over, and the session with it if im->bye says so. */
 static SUSPENDS bool tell(struct imap *im, enum outcome *o)
 {
 	const struct door *d = im->d;
 
-	if (*d->stopping)
-		im->bye = "[UNAVAILABLE] The server is stopping; come back soon";
-	if (d->account.revoked)
-		*o = REVOKED;
-	if (im->bye || *o != OK)
-		return false;
-	if (!im->box.open || !(d->account.changed || im->box.owed))
-		return true;
-	*o = imap_sync(im, true);
-	if (*o == NO_SUCH)
-		im->bye = "The selected mailbox was deleted";
-	if (*o == TRY_LATER)
-		*o = OK; /* store comes back, and the next change is told again */
-	imap_out_flush(im);
-	arena_fini(&im->work);
-	buf_fini(&im->out);
-	return *o == OK;
+	do {
+		if (*d->stopping)
+			im->bye = "[UNAVAILABLE] The server is stopping; come back soon";
+		if (d->account.revoked)
+			*o = REVOKED;
+		if (!im->bye && *o == OK && im->box.open && (d->account.changed || im->box.owed))
+			*o = report(im);
+		if (*o == NO_SUCH)
+			im->bye = "The selected mailbox was deleted";
+		if (im->bye || *o != OK)
+			return false;
+	} while ((im->box.open && d->account.changed) || *d->stopping || d->account.revoked);
+	return true;
 }
 
 static SUSPENDS enum outcome finish(struct imap *im)
@@ -61,5 +72,6 @@ SUSPENDS enum outcome imap_idle(struct imap *im, struct cur *args)
 			return finish(im);
 		}
 	}
+	im->replied = im->bye != NULL; /* BYE is all there is to say */
 	return o;
 }

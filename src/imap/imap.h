@@ -26,8 +26,8 @@ struct imap_box {
 	uint32_t uidvalidity;
 	bool open;
 	bool readonly;
-	bool owed; /* store has expunges that could not be reported yet */
-	struct arena arena; /* the keyword table */
+	bool owed;	      /* store has expunges that could not be reported yet */
+	struct arena arena;   /* the keyword table */
 	struct str *keywords; /* bit i of a row's keywords is keywords[i] */
 	size_t n_keywords;
 };
@@ -36,10 +36,10 @@ struct imap;
 typedef enum outcome imap_function(struct imap *im, struct cur *args);
 
 enum imap_command_flag {
-	IMAP_UID = 1,          /* also as "UID name" */
+	IMAP_UID = 1,		/* also as "UID name" */
 	IMAP_KEEPS_NUMBERS = 4, /* without UID no EXPUNGE may be sent (RFC 3501 7.4.1) */
-	IMAP_WRITES = 8,       /* refused when the mailbox was opened read-only */
-	IMAP_MAKES = 16,       /* a missing target mailbox may be created by the client: TRYCREATE */
+	IMAP_WRITES = 8,	/* refused when the mailbox was opened read-only */
+	IMAP_MAKES = 16,	/* a missing target mailbox may be created by the client: TRYCREATE */
 	IMAP_LOGS_IN = 32,
 	IMAP_NO_ARGUMENTS = 64,
 };
@@ -56,19 +56,19 @@ struct imap {
 	struct arena cmd;  /* ends with the command */
 	struct arena work; /* one answer of store; ends with the next */
 	struct buf line;   /* the command as gathered (imap/read.c) */
-	struct buf out;    /* answers on their way to the stream */
-	struct str tag;    /* of the command; "*" before it is known */
+	struct buf out;	   /* answers on their way to the stream */
+	struct str tag;	   /* of the command; "*" before it is known */
 	const struct imap_command *command;
 	bool by_uid;
 	struct str code; /* response code of the tagged reply, without brackets; in place of the table's */
 	struct str text; /* likewise its text */
 	struct imap_literal append_literal; /* of the message that an APPEND has announced */
-	const char *bye; /* not NULL: say this and end */
+	const char *bye;		    /* not NULL: say this and end */
 	uint32_t n_bad;
 	int64_t login_until_ms;
-	bool news;        /* the command changed the mailbox itself: report before the reply */
-	bool replied;     /* the tagged reply went out already */
-	bool done;        /* the session ends without more words */
+	bool news;    /* the command changed the mailbox itself: report before the reply */
+	bool replied; /* the tagged reply went out already */
+	bool done;    /* the session ends without more words */
 	struct imap_box box;
 };
 
@@ -90,7 +90,7 @@ SUSPENDS bool imap_swallow(struct imap *im, uint64_t n);
 void imap_line_forget(struct imap *im);
 
 /* ---- reply.c */
-SUSPENDS void imap_out_flush(struct imap *im);  /* what is in out goes to the stream */
+SUSPENDS void imap_out_flush(struct imap *im);	 /* what is in out goes to the stream */
 SUSPENDS void imap_out_relieve(struct imap *im); /* the same, once it is worth it */
 void imap_out_fmt(struct imap *im, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The tagged reply of an outcome. Counts what was bad. */
@@ -118,13 +118,17 @@ bool imap_box_knows(const struct imap *im, const struct ipc_row *rows, size_t n)
 /* A set argument with its limits; resolves "*" of sequence numbers. Fails the cursor or returns OVER_LIMIT, BAD_SYNTAX. */
 enum outcome imap_set_argument(struct imap *im, struct cur *c, struct imap_set *out) MUST_USE;
 
+/* ---- append.c */
+/* An APPEND is refused: the message that its client sends without being asked goes unread, or the session ends. */
+SUSPENDS void imap_append_drop(struct imap *im);
+
 /* ---- the commands */
-imap_function imap_capability, imap_noop, imap_logout, imap_id, imap_enable, imap_namespace;          /* session.c */
-imap_function imap_starttls, imap_login, imap_authenticate;                                            /* auth.c */
-imap_function imap_select, imap_examine, imap_close, imap_unselect, imap_status;                        /* select.c */
-imap_function imap_list, imap_lsub;                                                                     /* list.c */
-imap_function imap_create, imap_delete, imap_rename, imap_subscribe, imap_unsubscribe;                  /* mailbox.c */
-imap_function imap_append, imap_idle, imap_fetch, imap_store, imap_search;                              /* one file each */
-imap_function imap_expunge, imap_copy, imap_move;                                                       /* copy.c */
+imap_function imap_capability, imap_noop, imap_logout, imap_id, imap_enable, imap_namespace; /* session.c */
+imap_function imap_starttls, imap_login, imap_authenticate;				     /* auth.c */
+imap_function imap_select, imap_examine, imap_close, imap_unselect, imap_status;	     /* select.c */
+imap_function imap_list, imap_lsub;							     /* list.c */
+imap_function imap_create, imap_delete, imap_rename, imap_subscribe, imap_unsubscribe;	     /* mailbox.c */
+imap_function imap_append, imap_idle, imap_fetch, imap_store, imap_search;		     /* one file each */
+imap_function imap_expunge, imap_copy, imap_move;					     /* copy.c */
 
 #endif

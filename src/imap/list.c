@@ -68,9 +68,15 @@ static const struct {
 	uint32_t bit;
 	const char *name;
 } attributes[] = {
-	{ MBOX_NOSELECT, "\\Noselect" }, { MBOX_ARCHIVE, "\\Archive" }, { MBOX_DRAFTS, "\\Drafts" },
-	{ MBOX_JUNK, "\\Junk" },         { MBOX_SENT, "\\Sent" },       { MBOX_TRASH, "\\Trash" },
-	{ MBOX_FLAGGED, "\\Flagged" },   { MBOX_ALL, "\\All" },         { MBOX_HAS_CHILDREN, "\\HasChildren" },
+	{ MBOX_NOSELECT, "\\Noselect" },
+	{ MBOX_ARCHIVE, "\\Archive" },
+	{ MBOX_DRAFTS, "\\Drafts" },
+	{ MBOX_JUNK, "\\Junk" },
+	{ MBOX_SENT, "\\Sent" },
+	{ MBOX_TRASH, "\\Trash" },
+	{ MBOX_FLAGGED, "\\Flagged" },
+	{ MBOX_ALL, "\\All" },
+	{ MBOX_HAS_CHILDREN, "\\HasChildren" },
 	{ MBOX_UNSEEN_MARK, "\\Marked" },
 };
 
@@ -94,7 +100,7 @@ struct listing {
 	const char *word; /* "LIST", "LSUB" */
 	bool subscribed;
 	struct str pattern;
-	struct map told;  /* LSUB: what was said already */
+	struct map told; /* LSUB: what was said already */
 };
 
 static void add_listed(struct listing *l, struct str name, uint32_t flags)
@@ -105,7 +111,8 @@ static void add_listed(struct listing *l, struct str name, uint32_t flags)
 	buf_addz(out, l->word);
 	buf_addz(out, " (");
 	if (l->subscribed)
-		buf_addz(out, flags & MBOX_NOSELECT ? "\\Noselect" : ""); /* all else is LIST's (RFC 3501 6.3.9, RFC 6154 2) */
+		buf_addz(out, flags & MBOX_NOSELECT ? "\\Noselect"
+						    : ""); /* all else is LIST's (RFC 3501 6.3.9, RFC 6154 2) */
 	else
 		add_attributes(out, flags);
 	buf_addz(out, ") \"/\" ");
@@ -191,14 +198,14 @@ static SUSPENDS enum outcome list(struct listing *l, struct cur *args)
 	return o;
 }
 
-enum outcome imap_list(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_list(struct imap *im, struct cur *args)
 {
 	struct listing l = { .im = im, .word = "LIST" };
 
 	return list(&l, args);
 }
 
-enum outcome imap_lsub(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_lsub(struct imap *im, struct cur *args)
 {
 	struct listing l = { .im = im, .word = "LSUB", .subscribed = true };
 

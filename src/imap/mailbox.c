@@ -15,7 +15,8 @@ static uint32_t levels(struct str name)
 
 static bool has_empty_level(struct str name)
 {
-	return name.n == 0 || str_starts(name, STR("/")) || str_ends(name, STR("/")) || str_search(name, STR("//")) >= 0;
+	return name.n == 0 || str_starts(name, STR("/")) || str_ends(name, STR("/")) ||
+	       str_search(name, STR("//")) >= 0;
 }
 
 /* A name that may be made: printable, no wildcards, no empty levels, within the limits. */
@@ -27,7 +28,8 @@ static enum outcome new_name(struct imap *im, struct str name)
 		return imap_fail(im, OVER_LIMIT, STR("LIMIT"), STR("The name is too long"));
 	for (size_t i = 0; i < name.n; i++)
 		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f || name.p[i] == '%' || name.p[i] == '*')
-			return imap_fail(im, DENIED, STR("CANNOT"), STR("The name has a character that no name may have"));
+			return imap_fail(
+				im, DENIED, STR("CANNOT"), STR("The name has a character that no name may have"));
 	if (has_empty_level(name))
 		return imap_fail(im, DENIED, STR("CANNOT"), STR("A level of the name is empty"));
 	if (levels(name) > l->mailbox_depth_max)
@@ -45,8 +47,13 @@ static const struct {
 	const char *name;
 	uint32_t bit;
 } uses[] = {
-	{ "\\Archive", MBOX_ARCHIVE }, { "\\Drafts", MBOX_DRAFTS },   { "\\Junk", MBOX_JUNK }, { "\\Sent", MBOX_SENT },
-	{ "\\Trash", MBOX_TRASH },     { "\\Flagged", MBOX_FLAGGED }, { "\\All", MBOX_ALL },
+	{ "\\Archive", MBOX_ARCHIVE },
+	{ "\\Drafts", MBOX_DRAFTS },
+	{ "\\Junk", MBOX_JUNK },
+	{ "\\Sent", MBOX_SENT },
+	{ "\\Trash", MBOX_TRASH },
+	{ "\\Flagged", MBOX_FLAGGED },
+	{ "\\All", MBOX_ALL },
 };
 
 static uint32_t use_parse(struct cur *c)
@@ -76,7 +83,7 @@ static uint32_t uses_parse(struct cur *c)
 	return bits;
 }
 
-enum outcome imap_create(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_create(struct imap *im, struct cur *args)
 {
 	struct ipc_mailbox_create m = { .handle = im->d->account.handle };
 	struct ipc_mailbox_create_reply r;
@@ -109,7 +116,7 @@ static SUSPENDS enum outcome leave_if(struct imap *im, struct str name)
 	return o == OK && r.id == im->box.id ? imap_box_leave(im) : OK;
 }
 
-enum outcome imap_delete(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_delete(struct imap *im, struct cur *args)
 {
 	struct ipc_mailbox_delete m = { .handle = im->d->account.handle };
 	enum outcome o = imap_mailbox(im, args, &m.name);
@@ -124,7 +131,7 @@ enum outcome imap_delete(struct imap *im, struct cur *args)
 	return o == OK ? of_name(ipc_mailbox_delete(im->d->account.store, &m)) : o;
 }
 
-enum outcome imap_rename(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_rename(struct imap *im, struct cur *args)
 {
 	struct ipc_mailbox_rename m = { .handle = im->d->account.handle };
 	enum outcome from = imap_mailbox(im, args, &m.from), to;
@@ -152,12 +159,12 @@ static SUSPENDS enum outcome subscribe(struct imap *im, struct cur *args, bool o
 	return o == OK ? of_name(ipc_subscribe(im->d->account.store, &m)) : o;
 }
 
-enum outcome imap_subscribe(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_subscribe(struct imap *im, struct cur *args)
 {
 	return subscribe(im, args, true);
 }
 
-enum outcome imap_unsubscribe(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_unsubscribe(struct imap *im, struct cur *args)
 {
 	return subscribe(im, args, false);
 }

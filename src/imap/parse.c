@@ -143,8 +143,11 @@ static const struct {
 	const char *name;
 	uint32_t bit;
 } system_flags[] = {
-	{ "Seen", MSG_SEEN },       { "Answered", MSG_ANSWERED }, { "Flagged", MSG_FLAGGED },
-	{ "Deleted", MSG_DELETED }, { "Draft", MSG_DRAFT },
+	{ "Seen", MSG_SEEN },
+	{ "Answered", MSG_ANSWERED },
+	{ "Flagged", MSG_FLAGGED },
+	{ "Deleted", MSG_DELETED },
+	{ "Draft", MSG_DRAFT },
 };
 
 static void system_flag(struct cur *c, struct imap_flags *out)

@@ -174,7 +174,8 @@ SUSPENDS enum imap_input imap_read(struct imap *im)
 			return IMAP_INPUT_GONE;
 		if (r != LINE_READ) {
 			refuse(im, r == LINE_OVER ? STR("LIMIT") : STR("CLIENTBUG"),
-				r == LINE_OVER ? STR("The line is too long") : STR("A line ends with CR LF and nothing else"));
+				r == LINE_OVER ? STR("The line is too long")
+					       : STR("A line ends with CR LF and nothing else"));
 			return drop_rest(im, &tail);
 		}
 		if (!announces(&tail, &literal))

@@ -74,7 +74,7 @@ static SUSPENDS enum outcome run(struct imap *im, struct ipc_search *m)
 	return o;
 }
 
-enum outcome imap_search(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_search(struct imap *im, struct cur *args)
 {
 	struct imap_search s;
 	enum outcome o = imap_search_parse(args, &im->cmd, im->d->conf->limits.imap_search_keys_max, &s);

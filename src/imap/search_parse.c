@@ -10,7 +10,21 @@
 #include "mail/date.h"
 #include "mail/utf8.h"
 
-enum argument { NOTHING, ONE_FLAG, NOT_FLAG, OLD_KEY, NEW_KEY, KEYWORD, NOT_KEYWORD, DATE, NUMBER, SECONDS, TEXT, FIELD, UIDS };
+enum argument {
+	NOTHING,
+	ONE_FLAG,
+	NOT_FLAG,
+	OLD_KEY,
+	NEW_KEY,
+	KEYWORD,
+	NOT_KEYWORD,
+	DATE,
+	NUMBER,
+	SECONDS,
+	TEXT,
+	FIELD,
+	UIDS
+};
 
 static const struct keyword {
 	const char *name;
@@ -57,9 +71,9 @@ static const struct keyword {
 
 /* An operator that still waits for operands. */
 struct frame {
-	uint16_t key;     /* its place in keys */
-	uint8_t op;       /* SEARCH_AND: a list in parentheses, or the whole */
-	uint16_t n;       /* AND: operands so far; OR, NOT: how many are missing */
+	uint16_t key; /* its place in keys */
+	uint8_t op;   /* SEARCH_AND: a list in parentheses, or the whole */
+	uint16_t n;   /* AND: operands so far; OR, NOT: how many are missing */
 };
 
 struct parser {

@@ -7,7 +7,7 @@
 #include "base/outcome.h"
 #include "ipc_gen.h"
 
-#define IMAP_SEARCH_DEPTH_MAX 32 /* parentheses, NOT and OR within each other */
+#define IMAP_SEARCH_DEPTH_MAX 32    /* parentheses, NOT and OR within each other */
 #define IMAP_SEARCH_RANGES_MAX 1000 /* of a set in a key: as ipc.def */
 
 struct imap_search {

@@ -12,7 +12,8 @@ bool imap_section_is_plain(const struct imap_fetch_item *i)
 /* The letter within a message/rfc822 part: its one child, which follows it. -1: the part is none. */
 static int letter_within(const struct mail_index *x, int part)
 {
-	bool has = x->parts[part].kind == MAIL_PART_MESSAGE && part + 1 < x->n_parts && x->parts[part + 1].parent == part;
+	bool has =
+		x->parts[part].kind == MAIL_PART_MESSAGE && part + 1 < x->n_parts && x->parts[part + 1].parent == part;
 
 	return has ? part + 1 : -1;
 }

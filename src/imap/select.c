@@ -14,8 +14,12 @@ static const struct {
 	uint32_t bit;
 	struct str name;
 } flag_names[] = {
-	{ MSG_ANSWERED, { "\\Answered", 9 } }, { MSG_FLAGGED, { "\\Flagged", 8 } }, { MSG_DELETED, { "\\Deleted", 8 } },
-	{ MSG_SEEN, { "\\Seen", 5 } },         { MSG_DRAFT, { "\\Draft", 6 } },     { MSG_RECENT, { "\\Recent", 7 } },
+	{ MSG_ANSWERED, { "\\Answered", 9 } },
+	{ MSG_FLAGGED, { "\\Flagged", 8 } },
+	{ MSG_DELETED, { "\\Deleted", 8 } },
+	{ MSG_SEEN, { "\\Seen", 5 } },
+	{ MSG_DRAFT, { "\\Draft", 6 } },
+	{ MSG_RECENT, { "\\Recent", 7 } },
 };
 
 static void add_word(struct buf *out, struct str word, bool *first)
@@ -230,24 +234,24 @@ static SUSPENDS enum outcome select_named(struct imap *im, struct cur *args, boo
 	return o == OK ? enter(im, name, readonly) : NO_SUCH;
 }
 
-enum outcome imap_select(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_select(struct imap *im, struct cur *args)
 {
 	return select_named(im, args, false);
 }
 
-enum outcome imap_examine(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_examine(struct imap *im, struct cur *args)
 {
 	return select_named(im, args, true);
 }
 
-enum outcome imap_unselect(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_unselect(struct imap *im, struct cur *args)
 {
 	(void)args;
 	return imap_box_leave(im);
 }
 
 /* The messages marked go without a word (RFC 3501 6.4.2). */
-enum outcome imap_close(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_close(struct imap *im, struct cur *args)
 {
 	struct ipc_expunge m = { .handle = im->d->account.handle, .sel = im->box.sel, .only_deleted = 1 };
 	struct ipc_expunge_reply r;
@@ -263,7 +267,13 @@ enum outcome imap_close(struct imap *im, struct cur *args)
 
 enum status_item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, SIZE, APPENDLIMIT, STATUS_ITEMS };
 static const char *const status_names[STATUS_ITEMS] = {
-	"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "APPENDLIMIT",
+	"MESSAGES",
+	"RECENT",
+	"UIDNEXT",
+	"UIDVALIDITY",
+	"UNSEEN",
+	"SIZE",
+	"APPENDLIMIT",
 };
 
 static uint64_t status_value(struct imap *im, const struct ipc_status_reply *r, enum status_item item)
@@ -297,7 +307,7 @@ static unsigned status_items_parse(struct cur *c)
 	return items;
 }
 
-enum outcome imap_status(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_status(struct imap *im, struct cur *args)
 {
 	struct ipc_status m = { .handle = im->d->account.handle };
 	struct ipc_status_reply r;

@@ -181,19 +181,6 @@ static enum outcome permit_write(struct imap *im)
 	return OK;
 }
 
-/* An APPEND that may not run leaves its message on the stream, if its client did not wait to be asked. */
-static SUSPENDS void refuse_append(struct imap *im, enum imap_input input)
-{
-	const struct imap_literal *l = &im->append_literal;
-
-	if (input != IMAP_INPUT_APPEND || l->sync)
-		return;
-	if (l->size > im->d->conf->limits.message_size_max * 2)
-		im->bye = "[TOOBIG] Too much was sent for a command that is refused";
-	else if (imap_swallow(im, l->size))
-		(void)imap_read_line(im, im->d->conf->limits.imap_line_size_max);
-}
-
 static SUSPENDS void report_news(struct imap *im)
 {
 	struct door_account *account = &im->d->account;
@@ -216,7 +203,8 @@ static SUSPENDS enum outcome run(struct imap *im, enum imap_input input, struct 
 	if (o == OK)
 		o = permit_write(im);
 	if (o != OK) {
-		refuse_append(im, input);
+		if (input == IMAP_INPUT_APPEND)
+			imap_append_drop(im);
 		return o;
 	}
 	return im->command->run(im, args);
@@ -305,7 +293,7 @@ static SUSPENDS bool step(struct imap *im)
 	if (input == IMAP_INPUT_GONE)
 		return false;
 	command_run(im, input);
-	if (im->n_bad > im->d->conf->limits.imap_errors_max && !im->bye)
+	if (im->n_bad >= im->d->conf->limits.imap_errors_max && !im->bye)
 		im->bye = "[LIMIT] Too many bad commands";
 	imap_out_flush(im);
 	command_end(im);

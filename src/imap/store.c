@@ -39,9 +39,16 @@ static void change_parse(struct cur *c, struct storing *s)
 
 static SUSPENDS enum outcome change(struct imap *im, const struct imap_set *set, const struct storing *s)
 {
-	struct ipc_set_flags m = { .handle = im->d->account.handle, .sel = im->box.sel, .by_uid = im->by_uid,
-		.set = set->v, .n_set = set->n, .mode = s->mode, .silent = 1, .flags = s->flags.bits,
-		.keywords = s->flags.keywords, .n_keywords = s->flags.n_keywords };
+	struct ipc_set_flags m = { .handle = im->d->account.handle,
+		.sel = im->box.sel,
+		.by_uid = im->by_uid,
+		.set = set->v,
+		.n_set = set->n,
+		.mode = s->mode,
+		.silent = 1,
+		.flags = s->flags.bits,
+		.keywords = s->flags.keywords,
+		.n_keywords = s->flags.n_keywords };
 	struct ipc_set_flags_reply r;
 
 	return ipc_set_flags(im->d->account.store, &m, &r, &im->work);
@@ -65,8 +72,11 @@ static void add_row(struct imap *im, const struct ipc_row *row)
 /* A keyword that is new to the mailbox is told before the first message that has it. */
 static SUSPENDS enum outcome report(struct imap *im, const struct imap_set *set)
 {
-	struct ipc_fetch m = { .handle = im->d->account.handle, .sel = im->box.sel, .by_uid = im->by_uid,
-		.set = set->v, .n_set = set->n };
+	struct ipc_fetch m = { .handle = im->d->account.handle,
+		.sel = im->box.sel,
+		.by_uid = im->by_uid,
+		.set = set->v,
+		.n_set = set->n };
 	struct ipc_fetch_reply r = { 0 };
 	struct arena rows;
 	enum outcome o;
@@ -88,7 +98,7 @@ static SUSPENDS enum outcome report(struct imap *im, const struct imap_set *set)
 	return o;
 }
 
-enum outcome imap_store(struct imap *im, struct cur *args)
+SUSPENDS enum outcome imap_store(struct imap *im, struct cur *args)
 {
 	struct storing *s = arena_new(&im->cmd, struct storing);
 	struct imap_set set = { 0 };

@@ -53,11 +53,11 @@ struct fake {
 	struct fake_box *selected;
 	bool readonly;
 	uint32_t known, keywords_told;
-	unsigned n_calls;                   /* to store */
-	enum outcome fail_next;             /* the next call to store ends so */
-	unsigned fail_at;                   /* or that one */
+	unsigned n_calls;	/* to store */
+	enum outcome fail_next; /* the next call to store ends so */
+	unsigned fail_at;	/* or that one */
 	enum outcome fail_with;
-	void (*on_fetch)(struct fake *f);   /* what happens meanwhile, once */
+	void (*on_fetch)(struct fake *f); /* what happens meanwhile, once */
 };
 
 static struct fake *fake_now; /* calls have no context of their own */
@@ -121,7 +121,8 @@ static inline void fake_open(struct fake *f)
 	memset(f, 0, sizeof *f);
 	fake_now = f;
 	conf_errors_init(&errs);
-	if (!conf_parse(STR("hostname mx.demo.test\nlisten imap { auth_without_tls yes }\nlimits { message_size 64K\nimap_errors 5\n"
+	if (!conf_parse(STR("hostname mx.demo.test\nlisten imap { auth_without_tls yes }\nlimits { message_size "
+			    "64K\nimap_errors 6\n"
 			    "imap_line 8K\nimap_literal_command 1K\nimap_set 100\nimap_search_keys 16 }\n"),
 		    "fake", &f->conf, &errs))
 		die("fake configuration: %.*s", STR_ARG(buf_str(&errs.text)));
@@ -133,8 +134,14 @@ static inline void fake_open(struct fake *f)
 	log_init(&f->log, -1, "fake");
 	f->boxes = mem_array(FAKE_BOXES, sizeof *f->boxes);
 	fake_box_add(f, "INBOX", 0);
-	f->door = (struct door){ .sched = f->sched, .conf = f->conf, .listener = f->conf->listeners, .log = &f->log,
-		.budget = &f->budget, .post = &f->none, .ip = "192.0.2.1", .stopping_gate = &f->stopping_gate,
+	f->door = (struct door){ .sched = f->sched,
+		.conf = f->conf,
+		.listener = f->conf->listeners,
+		.log = &f->log,
+		.budget = &f->budget,
+		.post = &f->none,
+		.ip = "192.0.2.1",
+		.stopping_gate = &f->stopping_gate,
 		.stopping = &f->stopping };
 	gate_init(&f->door.account.news);
 	arena_init(&f->door.arena, "session", 1 << 20);
@@ -275,7 +282,8 @@ static inline const struct str *fake_keyword_names(struct fake_box *b, struct ar
 	return names;
 }
 
-enum outcome ipc_mailboxes(struct link *l, const struct ipc_mailboxes *m, struct ipc_mailboxes_reply *r, struct arena *a)
+enum outcome ipc_mailboxes(
+	struct link *l, const struct ipc_mailboxes *m, struct ipc_mailboxes_reply *r, struct arena *a)
 {
 	enum outcome o;
 	struct ipc_mailbox *list = arena_array(a, 2, sizeof *list);
@@ -288,12 +296,14 @@ enum outcome ipc_mailboxes(struct link *l, const struct ipc_mailboxes *m, struct
 	while (m->after.n && i < fake_now->n_boxes && !str_eq(str_z(fake_now->boxes[i].name), m->after))
 		i++;
 	for (i += m->after.n > 0; i < fake_now->n_boxes && n < 2; i++)
-		list[n++] = (struct ipc_mailbox){ .name = arena_dup(a, str_z(fake_now->boxes[i].name)), .flags = fake_now->boxes[i].flags };
+		list[n++] = (struct ipc_mailbox){ .name = arena_dup(a, str_z(fake_now->boxes[i].name)),
+			.flags = fake_now->boxes[i].flags };
 	*r = (struct ipc_mailboxes_reply){ .list = list, .n_list = n, .more = i < fake_now->n_boxes };
 	return OK;
 }
 
-enum outcome ipc_mailbox_create(struct link *l, const struct ipc_mailbox_create *m, struct ipc_mailbox_create_reply *r, struct arena *a)
+enum outcome ipc_mailbox_create(
+	struct link *l, const struct ipc_mailbox_create *m, struct ipc_mailbox_create_reply *r, struct arena *a)
 {
 	enum outcome o;
 	(void)l, (void)a;
@@ -371,7 +381,9 @@ enum outcome ipc_status(struct link *l, const struct ipc_status *m, struct ipc_s
 		return o;
 	if (!b)
 		return NO_SUCH;
-	*r = (struct ipc_status_reply){ .id = b->uidvalidity, .messages = b->n, .uidnext = b->uidnext, .uidvalidity = b->uidvalidity };
+	*r = (struct ipc_status_reply){
+		.id = b->uidvalidity, .messages = b->n, .uidnext = b->uidnext, .uidvalidity = b->uidvalidity
+	};
 	for (uint32_t i = 0; i < b->n; i++) {
 		r->unseen += !(b->messages[i].flags & MSG_SEEN);
 		r->size += b->messages[i].text.n;
@@ -396,8 +408,13 @@ enum outcome ipc_select(struct link *l, const struct ipc_select *m, struct ipc_s
 	f->readonly = m->readonly;
 	f->known = b->n;
 	f->keywords_told = b->n_keywords;
-	*r = (struct ipc_select_reply){ .sel = 3, .id = b->uidvalidity, .messages = b->n, .uidnext = b->uidnext, .uidvalidity = b->uidvalidity,
-		.keywords = fake_keyword_names(b, a), .n_keywords = b->n_keywords };
+	*r = (struct ipc_select_reply){ .sel = 3,
+		.id = b->uidvalidity,
+		.messages = b->n,
+		.uidnext = b->uidnext,
+		.uidvalidity = b->uidvalidity,
+		.keywords = fake_keyword_names(b, a),
+		.n_keywords = b->n_keywords };
 	for (uint32_t i = b->n; i > 0; i--)
 		if (!(b->messages[i - 1].flags & MSG_SEEN))
 			r->first_unseen = i;
@@ -450,7 +467,9 @@ enum outcome ipc_sync(struct link *l, const struct ipc_sync *m, struct ipc_sync_
 		struct fake_message *x = &b->messages[i];
 
 		if (!x->told && !x->gone)
-			changes[r->n_changes++] = (struct ipc_flag_change){ .seq = i + 1, .uid = x->uid, .flags = x->flags, .keywords = x->keywords };
+			changes[r->n_changes++] = (struct ipc_flag_change){
+				.seq = i + 1, .uid = x->uid, .flags = x->flags, .keywords = x->keywords
+			};
 		x->told = true;
 	}
 	f->known = b->n;
@@ -489,8 +508,13 @@ enum outcome ipc_fetch(struct link *l, const struct ipc_fetch *m, struct ipc_fet
 		}
 		if (header_n == 3)
 			header_n = (uint32_t)text.n;
-		rows[r->n_rows] = (struct ipc_row){ .seq = i + 1, .uid = x->uid, .flags = x->flags, .keywords = x->keywords,
-			.date_s = x->date_s, .size = (uint32_t)text.n, .header_n = header_n };
+		rows[r->n_rows] = (struct ipc_row){ .seq = i + 1,
+			.uid = x->uid,
+			.flags = x->flags,
+			.keywords = x->keywords,
+			.date_s = x->date_s,
+			.size = (uint32_t)text.n,
+			.header_n = header_n };
 		if (m->want & WANT_INDEX)
 			rows[r->n_rows].index = arena_dup(a, buf_str(&x->index));
 		if (m->want & (WANT_HEADER | WANT_BODY)) {
@@ -504,7 +528,8 @@ enum outcome ipc_fetch(struct link *l, const struct ipc_fetch *m, struct ipc_fet
 	return OK;
 }
 
-enum outcome ipc_read_body(struct link *l, const struct ipc_read_body *m, struct ipc_read_body_reply *r, struct arena *a)
+enum outcome ipc_read_body(
+	struct link *l, const struct ipc_read_body *m, struct ipc_read_body_reply *r, struct arena *a)
 {
 	enum outcome o = fake_called();
 
@@ -523,7 +548,8 @@ enum outcome ipc_read_body(struct link *l, const struct ipc_read_body *m, struct
 	return NO_SUCH;
 }
 
-enum outcome ipc_set_flags(struct link *l, const struct ipc_set_flags *m, struct ipc_set_flags_reply *r, struct arena *a)
+enum outcome ipc_set_flags(
+	struct link *l, const struct ipc_set_flags *m, struct ipc_set_flags_reply *r, struct arena *a)
 {
 	struct fake *f = fake_now;
 	enum outcome o = fake_called();
@@ -598,7 +624,11 @@ enum outcome ipc_copy(struct link *l, const struct ipc_copy *m, struct ipc_copy_
 		fake_add(to, buf_str(&x->text), x->flags);
 		x->gone = m->move;
 	}
-	*r = (struct ipc_copy_reply){ .uidvalidity = to->uidvalidity, .from_uids = from_uids, .n_from_uids = n, .to_uids = to_uids, .n_to_uids = n };
+	*r = (struct ipc_copy_reply){ .uidvalidity = to->uidvalidity,
+		.from_uids = from_uids,
+		.n_from_uids = n,
+		.to_uids = to_uids,
+		.n_to_uids = n };
 	return OK;
 }
 

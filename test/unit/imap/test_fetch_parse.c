@@ -12,7 +12,8 @@ static bool labels(const char *in, struct str *out)
 	imap_fetch_parse(&c, &arena, &f);
 	*out = STR("");
 	for (size_t i = 0; i < f.n && cur_done(&c); i++)
-		*out = arena_fmt(&arena, "%.*s%s%.*s%s", STR_ARG(*out), i ? "," : "", STR_ARG(f.items[i].label), f.items[i].sets_seen ? "!" : "");
+		*out = arena_fmt(&arena, "%.*s%s%.*s%s", STR_ARG(*out), i ? "," : "", STR_ARG(f.items[i].label),
+			f.items[i].sets_seen ? "!" : "");
 	return cur_done(&c);
 }
 
@@ -49,10 +50,37 @@ static void good(void **state)
 static void bad(void **state)
 {
 	static const char *const cases[] = {
-		"", "()", "(ALL)", "FLAGS UID", "(FLAGS  UID)", "(FLAGS", "FOO", "BODY[", "BODY[0]", "BODY[1.]", "BODY[.1]", "BODY[1.0]",
-		"BODY[MIME]", "BODY[1MIME]", "BODY[1.FOO]", "BODY[HEADER.FIELDS]", "BODY[HEADER.FIELDS ()]", "BODY[HEADER.FIELDS (a]",
-		"BODY[HEADERX]", "BODY[]<>", "BODY[]<1>", "BODY[]<1.0>", "BODY[]<-1.5>", "BODY[]<1.99999999999>", "BODY.PEEK", "BODYX",
-		"RFC822.SIZEX", "BODY[TEXT.1]", "BODY[4294967296]", "BODY []", "RFC822.PEEK",
+		"",
+		"()",
+		"(ALL)",
+		"FLAGS UID",
+		"(FLAGS  UID)",
+		"(FLAGS",
+		"FOO",
+		"BODY[",
+		"BODY[0]",
+		"BODY[1.]",
+		"BODY[.1]",
+		"BODY[1.0]",
+		"BODY[MIME]",
+		"BODY[1MIME]",
+		"BODY[1.FOO]",
+		"BODY[HEADER.FIELDS]",
+		"BODY[HEADER.FIELDS ()]",
+		"BODY[HEADER.FIELDS (a]",
+		"BODY[HEADERX]",
+		"BODY[]<>",
+		"BODY[]<1>",
+		"BODY[]<1.0>",
+		"BODY[]<-1.5>",
+		"BODY[]<1.99999999999>",
+		"BODY.PEEK",
+		"BODYX",
+		"RFC822.SIZEX",
+		"BODY[TEXT.1]",
+		"BODY[4294967296]",
+		"BODY []",
+		"RFC822.PEEK",
 	};
 	struct str got;
 

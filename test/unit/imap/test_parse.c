@@ -54,10 +54,20 @@ static void literals(void **state)
 		bool is, sync;
 		uint64_t size;
 	} cases[] = {
-		{ "a {5}", true, true, 5 }, { "a {5+}", true, false, 5 }, { "{0}", true, true, 0 },
-		{ "a {99999999999999999999999+}", true, false, UINT64_MAX }, { "a", false, 0, 0 }, { "a }", false, 0, 0 },
-		{ "a {}", false, 0, 0 }, { "a {+}", false, 0, 0 }, { "a {5-}", false, 0, 0 }, { "a {5++}", false, 0, 0 },
-		{ "a {5} ", false, 0, 0 }, { "a {x5}", false, 0, 0 }, { "}{", false, 0, 0 }, { "{{5}", true, true, 5 },
+		{ "a {5}", true, true, 5 },
+		{ "a {5+}", true, false, 5 },
+		{ "{0}", true, true, 0 },
+		{ "a {99999999999999999999999+}", true, false, UINT64_MAX },
+		{ "a", false, 0, 0 },
+		{ "a }", false, 0, 0 },
+		{ "a {}", false, 0, 0 },
+		{ "a {+}", false, 0, 0 },
+		{ "a {5-}", false, 0, 0 },
+		{ "a {5++}", false, 0, 0 },
+		{ "a {5} ", false, 0, 0 },
+		{ "a {x5}", false, 0, 0 },
+		{ "}{", false, 0, 0 },
+		{ "{{5}", true, true, 5 },
 	};
 
 	(void)state;
@@ -117,11 +127,20 @@ static void append_heads(void **state)
 		const char *in;
 		bool ready;
 	} cases[] = {
-		{ "inbox {5}", true }, { "\"a b\" (\\Seen) {5+}", true }, { "{3}\r\na b {5}", true },
-		{ "x () \" 1-Jan-2026 00:00:00 +0000\" {5}", true }, { "x \"17-Jul-1996 02:44:25 -0700\" {5}", true },
-		{ "{5}", false }, { "inbox", false }, { "inbox (\\Seen {5}", false }, { "inbox (\\Recent) {5}", false },
-		{ "inbox \"32-Jul-1996 02:44:25 -0700\" {5}", false }, { "inbox  {5}", false }, { "inbox {5} {6}", false },
-		{ "inbox () () {5}", false }, { "inbox \"17-Jul-1996 02:44:25 -0700\"{5}", false },
+		{ "inbox {5}", true },
+		{ "\"a b\" (\\Seen) {5+}", true },
+		{ "{3}\r\na b {5}", true },
+		{ "x () \" 1-Jan-2026 00:00:00 +0000\" {5}", true },
+		{ "x \"17-Jul-1996 02:44:25 -0700\" {5}", true },
+		{ "{5}", false },
+		{ "inbox", false },
+		{ "inbox (\\Seen {5}", false },
+		{ "inbox (\\Recent) {5}", false },
+		{ "inbox \"32-Jul-1996 02:44:25 -0700\" {5}", false },
+		{ "inbox  {5}", false },
+		{ "inbox {5} {6}", false },
+		{ "inbox () () {5}", false },
+		{ "inbox \"17-Jul-1996 02:44:25 -0700\"{5}", false },
 	};
 	struct imap_append *x = arena_new(&arena, struct imap_append);
 

@@ -12,11 +12,30 @@ static void examples(void **state)
 		const char *pattern, *name;
 		bool match;
 	} cases[] = {
-		{ "*", "a/b/c", true }, { "%", "a", true }, { "%", "a/b", false }, { "%/%", "a/b", true }, { "a/%", "a/b/c", false },
-		{ "a/*", "a/b/c", true }, { "a*", "a", true }, { "*c", "a/b/c", true }, { "%c", "a/b/c", false }, { "*%c", "a/b/c", true },
-		{ "a", "a", true }, { "a", "A", false }, { "", "", true }, { "", "a", false }, { "a%", "a", true }, { "%a%b", "xaxb", true },
-		{ "inbox", "INBOX", true }, { "InB%", "INBOX", true }, { "inbox/%", "INBOX/x", true }, { "inbox", "INBOXES", false },
-		{ "inboxes", "INBOXES", false }, { "inbox/X", "INBOX/x", false }, { "*x", "INBOX", true }, { "%%%", "abc", true },
+		{ "*", "a/b/c", true },
+		{ "%", "a", true },
+		{ "%", "a/b", false },
+		{ "%/%", "a/b", true },
+		{ "a/%", "a/b/c", false },
+		{ "a/*", "a/b/c", true },
+		{ "a*", "a", true },
+		{ "*c", "a/b/c", true },
+		{ "%c", "a/b/c", false },
+		{ "*%c", "a/b/c", true },
+		{ "a", "a", true },
+		{ "a", "A", false },
+		{ "", "", true },
+		{ "", "a", false },
+		{ "a%", "a", true },
+		{ "%a%b", "xaxb", true },
+		{ "inbox", "INBOX", true },
+		{ "InB%", "INBOX", true },
+		{ "inbox/%", "INBOX/x", true },
+		{ "inbox", "INBOXES", false },
+		{ "inboxes", "INBOXES", false },
+		{ "inbox/X", "INBOX/x", false },
+		{ "*x", "INBOX", true },
+		{ "%%%", "abc", true },
 	};
 
 	(void)state;

@@ -4,9 +4,10 @@
 #include "imap/section.h"
 
 #define PREFIX "Return-Path: <>\r\n"
-#define LETTER                                                                                                           \
-	"Subject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n--b\r\n\r\none\r\n--b\r\n"             \
-	"Content-Type: message/rfc822\r\n\r\nSubject: in\r\nContent-Type: multipart/x; boundary=c\r\n\r\n--c\r\nA: 1\r\n\r\ndeep\r\n--c--\r\n--b--\r\n"
+#define LETTER                                                                                                         \
+	"Subject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n--b\r\n\r\none\r\n--b\r\n"         \
+	"Content-Type: message/rfc822\r\n\r\nSubject: in\r\nContent-Type: multipart/x; boundary=c\r\n\r\n--c\r\nA: "   \
+	"1\r\n\r\ndeep\r\n--c--\r\n--b--\r\n"
 
 static struct str find(struct str letter, struct str prefix, const char *what, bool with_index)
 {

@@ -7,10 +7,12 @@
 
 #include "fake.h"
 
-#define PLAIN_LETTER "From: Ann <ann@a.test>\r\nTo: alice@demo.test\r\nSubject: plain\r\nDate: Mon, 9 Feb 2026 10:00:00 +0000\r\n\r\nHello\r\nAlice\r\n"
-#define PARTS_LETTER                                                                                            \
-	"From: b@b.test\r\nSubject: parts\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" \
-	"--b\r\nContent-Type: text/plain\r\n\r\none\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"                   \
+#define PLAIN_LETTER                                                                                                   \
+	"From: Ann <ann@a.test>\r\nTo: alice@demo.test\r\nSubject: plain\r\nDate: Mon, 9 Feb 2026 10:00:00 "           \
+	"+0000\r\n\r\nHello\r\nAlice\r\n"
+#define PARTS_LETTER                                                                                                   \
+	"From: b@b.test\r\nSubject: parts\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"   \
+	"--b\r\nContent-Type: text/plain\r\n\r\none\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"                    \
 	"Subject: within\r\nX-A: 1\r\n\r\ninner text\r\n--b--\r\n"
 
 static struct fake f;
@@ -77,10 +79,10 @@ static void says_after(const char *head, struct str in, struct str want)
 }
 
 #define SAYS(in, want) says_after(LOGIN, STR(in), STR(want))
-#define SELECTED                                                                                                    \
-	"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"                                                   \
-	"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] These are kept\r\n"                   \
-	"* 4 EXISTS\r\n* 0 RECENT\r\n* OK [UNSEEN 2] The first message not seen\r\n"                                    \
+#define SELECTED                                                                                                       \
+	"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"                                                  \
+	"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] These are kept\r\n"                 \
+	"* 4 EXISTS\r\n* 0 RECENT\r\n* OK [UNSEEN 2] The first message not seen\r\n"                                   \
 	"* OK [UIDVALIDITY 101] UIDs are valid\r\n* OK [UIDNEXT 5] The next UID\r\n"
 #define IN_BOX(in, want) SAYS("s SELECT inbox\r\n" in, SELECTED "s OK [READ-WRITE] SELECT completed\r\n" want)
 
@@ -88,10 +90,14 @@ static void logging_in(void **state)
 {
 	(void)state;
 	says_after("", STR("a LOGIN alice@demo.test wrong\r\nb LOGOUT\r\n"),
-		STR("a NO [AUTHENTICATIONFAILED] Name or password is wrong\r\n* BYE Goodbye\r\nb OK LOGOUT completed\r\n"));
-	says_after("l LOGIN {15}\r\nalice@demo.test {6+}\r\nde \"mo\r\n", STR("b NOOP\r\n"), STR("b OK NOOP completed\r\n"));
-	says_after("l AUTHENTICATE PLAIN AGFsaWNlQGRlbW8udGVzdABkZSAibW8=\r\n", STR("b NOOP\r\n"), STR("b OK NOOP completed\r\n"));
-	says_after("l AUTHENTICATE PLAIN\r\nAGFsaWNlQGRlbW8udGVzdABkZSAibW8=\r\n", STR("b NOOP\r\n"), STR("b OK NOOP completed\r\n"));
+		STR("a NO [AUTHENTICATIONFAILED] Name or password is wrong\r\n* BYE Goodbye\r\nb OK LOGOUT "
+		    "completed\r\n"));
+	says_after("l LOGIN {15}\r\nalice@demo.test {6+}\r\nde \"mo\r\n", STR("b NOOP\r\n"),
+		STR("b OK NOOP completed\r\n"));
+	says_after("l AUTHENTICATE PLAIN AGFsaWNlQGRlbW8udGVzdABkZSAibW8=\r\n", STR("b NOOP\r\n"),
+		STR("b OK NOOP completed\r\n"));
+	says_after("l AUTHENTICATE PLAIN\r\nAGFsaWNlQGRlbW8udGVzdABkZSAibW8=\r\n", STR("b NOOP\r\n"),
+		STR("b OK NOOP completed\r\n"));
 	says_after("", STR("a AUTHENTICATE PLAIN\r\n*\r\nb AUTHENTICATE PLAIN =\r\nc AUTHENTICATE X-Y\r\n"),
 		STR("+ \r\na BAD Given up, as you asked\r\nb BAD These are not the arguments of the command\r\n"
 		    "c NO [CANNOT] The mechanism is not known here\r\n"));
@@ -117,23 +123,28 @@ static void listing(void **state)
 	(void)state;
 	SAYS("a LIST \"\" *\r\n",
 		"* LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\n* LIST (\\Sent \\HasNoChildren) \"/\" \"Sent\"\r\n"
-		"* LIST (\\Noselect \\HasChildren) \"/\" \"a\"\r\n* LIST (\\HasNoChildren) \"/\" \"a/b&AOk-\"\r\na OK LIST completed\r\n");
-	SAYS("a LIST \"\" \"\"\r\nb LIST a/ b%\r\n",
-		"* LIST (\\Noselect) \"/\" \"\"\r\na OK LIST completed\r\n* LIST (\\HasNoChildren) \"/\" \"a/b&AOk-\"\r\nb OK LIST completed\r\n");
-	SAYS("a LSUB \"\" %\r\n",
-		"* LSUB () \"/\" \"Sent\"\r\n* LSUB (\\Noselect) \"/\" \"a\"\r\n* LSUB (\\Noselect) \"/\" \"gone\"\r\na OK LSUB completed\r\n");
+		"* LIST (\\Noselect \\HasChildren) \"/\" \"a\"\r\n* LIST (\\HasNoChildren) \"/\" \"a/b&AOk-\"\r\na OK "
+		"LIST completed\r\n");
+	SAYS("a LIST \"\" \"\"\r\nb LIST a/ b%\r\n", "* LIST (\\Noselect) \"/\" \"\"\r\na OK LIST completed\r\n* LIST "
+						     "(\\HasNoChildren) \"/\" \"a/b&AOk-\"\r\nb OK LIST completed\r\n");
+	SAYS("a LSUB \"\" %\r\n", "* LSUB () \"/\" \"Sent\"\r\n* LSUB (\\Noselect) \"/\" \"a\"\r\n* LSUB (\\Noselect) "
+				  "\"/\" \"gone\"\r\na OK LSUB completed\r\n");
 	SAYS("a CREATE a/&AOk-/\r\nb CREATE sent%\r\nc CREATE Sent\r\nd CREATE x (USE (\\All))\r\n",
 		"a OK CREATE completed\r\nb BAD These are not the arguments of the command\r\n"
-		"c NO [ALREADYEXISTS] There is a mailbox of that name\r\nd NO [USEATTR] No mailbox can be made for that use\r\n");
-	SAYS("a CREATE \"x*\"\r\nb CREATE a//b\r\nc CREATE &AA\r\nd DELETE inbox\r\ne DELETE nope\r\nf RENAME nope x\r\n",
-		"a NO [CANNOT] The name has a character that no name may have\r\nb NO [CANNOT] A level of the name is empty\r\n"
+		"c NO [ALREADYEXISTS] There is a mailbox of that name\r\nd NO [USEATTR] No mailbox can be made for "
+		"that use\r\n");
+	SAYS("a CREATE \"x*\"\r\nb CREATE a//b\r\nc CREATE &AA\r\nd DELETE inbox\r\ne DELETE nope\r\nf RENAME nope "
+	     "x\r\n",
+		"a NO [CANNOT] The name has a character that no name may have\r\nb NO [CANNOT] A level of the name is "
+		"empty\r\n"
 		"c NO [CANNOT] This cannot be done with that mailbox\r\nd NO [CANNOT] INBOX cannot be deleted\r\n"
 		"e NO [NONEXISTENT] There is no such mailbox\r\nf NO [NONEXISTENT] There is no such mailbox\r\n");
 	SAYS("a SELECT Sent\r\nb DELETE a\r\nc CHECK\r\nd DELETE Sent\r\ne CHECK\r\n",
 		"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
 		"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] These are kept\r\n"
 		"* 0 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 102] UIDs are valid\r\n* OK [UIDNEXT 1] The next UID\r\n"
-		"a OK [READ-WRITE] SELECT completed\r\nb OK DELETE completed\r\nc OK CHECK completed\r\nd OK DELETE completed\r\n"
+		"a OK [READ-WRITE] SELECT completed\r\nb OK DELETE completed\r\nc OK CHECK completed\r\nd OK DELETE "
+		"completed\r\n"
 		"e BAD Select a mailbox first\r\n");
 	SAYS("a STATUS inbox (MESSAGES UNSEEN UIDNEXT)\r\nb STATUS x (MESSAGES)\r\nc STATUS inbox ()\r\n",
 		"* STATUS \"INBOX\" (MESSAGES 4 UIDNEXT 5 UNSEEN 3)\r\na OK STATUS completed\r\n"
@@ -143,91 +154,118 @@ static void listing(void **state)
 static void fetching(void **state)
 {
 	(void)state;
-	IN_BOX("a FETCH 1:* FLAGS\r\n", "* 1 FETCH (FLAGS (\\Seen))\r\n* 2 FETCH (FLAGS ())\r\n* 3 FETCH (FLAGS (\\Deleted))\r\n"
-					"* 4 FETCH (FLAGS (\\Answered))\r\na OK FETCH completed\r\n");
+	IN_BOX("a FETCH 1:* FLAGS\r\n",
+		"* 1 FETCH (FLAGS (\\Seen))\r\n* 2 FETCH (FLAGS ())\r\n* 3 FETCH (FLAGS (\\Deleted))\r\n"
+		"* 4 FETCH (FLAGS (\\Answered))\r\na OK FETCH completed\r\n");
 	IN_BOX("a UID FETCH 3:9 (RFC822.SIZE INTERNALDATE)\r\nb FETCH 5 UID\r\n",
 		"* 3 FETCH (UID 3 RFC822.SIZE 115 INTERNALDATE \"15-Jan-2027 08:00:00 +0000\")\r\n"
-		"* 4 FETCH (UID 4 RFC822.SIZE 115 INTERNALDATE \"15-Jan-2027 08:00:00 +0000\")\r\na OK UID FETCH completed\r\n"
+		"* 4 FETCH (UID 4 RFC822.SIZE 115 INTERNALDATE \"15-Jan-2027 08:00:00 +0000\")\r\na OK UID FETCH "
+		"completed\r\n"
 		"b BAD There is no message of that number\r\n");
 	IN_BOX("a FETCH 2 (BODY[1] BODY[2.1] BODY[2.HEADER] BODY[2.TEXT] BODY[2.MIME] BODY[3])\r\n",
 		"* 2 FETCH (FLAGS (\\Seen) BODY[1] {3}\r\none BODY[2.1] {10}\r\ninner text BODY[2.HEADER] {27}\r\n"
-		"Subject: within\r\nX-A: 1\r\n\r\n BODY[2.TEXT] {10}\r\ninner text BODY[2.MIME] {32}\r\nContent-Type: message/rfc822\r\n\r\n"
+		"Subject: within\r\nX-A: 1\r\n\r\n BODY[2.TEXT] {10}\r\ninner text BODY[2.MIME] {32}\r\nContent-Type: "
+		"message/rfc822\r\n\r\n"
 		" BODY[3] NIL)\r\na OK FETCH completed\r\n");
 	IN_BOX("a FETCH 1,3 BODY.PEEK[HEADER.FIELDS (to X)]\r\n",
 		"* 1 FETCH (BODY[HEADER.FIELDS (to X)] {23}\r\nTo: alice@demo.test\r\n\r\n)\r\n"
-		"* 3 FETCH (BODY[HEADER.FIELDS (to X)] {23}\r\nTo: alice@demo.test\r\n\r\n)\r\na OK FETCH completed\r\n");
+		"* 3 FETCH (BODY[HEADER.FIELDS (to X)] {23}\r\nTo: alice@demo.test\r\n\r\n)\r\na OK FETCH "
+		"completed\r\n");
 }
 
 static void fetching_bodies(void **state)
 {
 	(void)state;
 	IN_BOX("a FETCH 1 RFC822\r\nb FETCH 1 BODY[]<5.4>\r\nc FETCH 1 BODY[TEXT]<900.1>\r\n",
-		"* 1 FETCH (RFC822 {115}\r\n" PLAIN_LETTER ")\r\na OK FETCH completed\r\n* 1 FETCH (BODY[]<5> {4}\r\n Ann)\r\n"
+		"* 1 FETCH (RFC822 {115}\r\n" PLAIN_LETTER
+		")\r\na OK FETCH completed\r\n* 1 FETCH (BODY[]<5> {4}\r\n Ann)\r\n"
 		"b OK FETCH completed\r\n* 1 FETCH (BODY[TEXT]<900> {0}\r\n)\r\nc OK FETCH completed\r\n");
 	IN_BOX("a FETCH 1 (BODY[TEXT] RFC822.HEADER)\r\n",
 		"* 1 FETCH (BODY[TEXT] {14}\r\nHello\r\nAlice\r\n RFC822.HEADER {101}\r\nFrom: Ann <ann@a.test>\r\n"
-		"To: alice@demo.test\r\nSubject: plain\r\nDate: Mon, 9 Feb 2026 10:00:00 +0000\r\n\r\n)\r\na OK FETCH completed\r\n");
+		"To: alice@demo.test\r\nSubject: plain\r\nDate: Mon, 9 Feb 2026 10:00:00 +0000\r\n\r\n)\r\na OK FETCH "
+		"completed\r\n");
 }
 
 static void storing(void **state)
 {
 	(void)state;
-	IN_BOX("a STORE 1:2 +FLAGS (\\Flagged work)\r\nb STORE 1 FLAGS.SILENT \\Draft\r\nc UID STORE 1 -FLAGS (\\Draft)\r\n",
+	IN_BOX("a STORE 1:2 +FLAGS (\\Flagged work)\r\nb STORE 1 FLAGS.SILENT \\Draft\r\nc UID STORE 1 -FLAGS "
+	       "(\\Draft)\r\n",
 		"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft work)\r\n"
 		"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft work \\*)] These are kept\r\n"
-		"* 1 FETCH (FLAGS (\\Flagged \\Seen work))\r\n* 2 FETCH (FLAGS (\\Flagged work))\r\na OK STORE completed\r\n"
+		"* 1 FETCH (FLAGS (\\Flagged \\Seen work))\r\n* 2 FETCH (FLAGS (\\Flagged work))\r\na OK STORE "
+		"completed\r\n"
 		"b OK STORE completed\r\n* 1 FETCH (UID 1 FLAGS ())\r\nc OK UID STORE completed\r\n");
 	IN_BOX("a STORE 1 FLAGS (\\Recent)\r\nb STORE 1 FLAG ()\r\nc STORE 0 FLAGS ()\r\n",
-		"a BAD These are not the arguments of the command\r\nb BAD These are not the arguments of the command\r\n"
+		"a BAD These are not the arguments of the command\r\nb BAD These are not the arguments of the "
+		"command\r\n"
 		"c BAD These are not the arguments of the command\r\n");
 	SAYS("s EXAMINE inbox\r\na STORE 1 FLAGS ()\r\nb EXPUNGE\r\nc FETCH 2 BODY[1]\r\nd CLOSE\r\n",
-		"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n* OK [PERMANENTFLAGS ()] No flag can be changed\r\n"
-		"* 4 EXISTS\r\n* 0 RECENT\r\n* OK [UNSEEN 2] The first message not seen\r\n* OK [UIDVALIDITY 101] UIDs are valid\r\n"
+		"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n* OK [PERMANENTFLAGS ()] No flag can be "
+		"changed\r\n"
+		"* 4 EXISTS\r\n* 0 RECENT\r\n* OK [UNSEEN 2] The first message not seen\r\n* OK [UIDVALIDITY 101] UIDs "
+		"are valid\r\n"
 		"* OK [UIDNEXT 5] The next UID\r\ns OK [READ-ONLY] EXAMINE completed\r\n"
-		"a NO [READ-ONLY] The mailbox was opened read-only\r\nb NO [READ-ONLY] The mailbox was opened read-only\r\n"
+		"a NO [READ-ONLY] The mailbox was opened read-only\r\nb NO [READ-ONLY] The mailbox was opened "
+		"read-only\r\n"
 		"* 2 FETCH (BODY[1] {3}\r\none)\r\nc OK FETCH completed\r\nd OK CLOSE completed\r\n");
 }
 
 static void expunging(void **state)
 {
 	(void)state;
-	IN_BOX("a EXPUNGE\r\nb FETCH 3 UID\r\n", "* 3 EXPUNGE\r\na OK EXPUNGE completed\r\n* 3 FETCH (UID 4)\r\nb OK FETCH completed\r\n");
+	IN_BOX("a EXPUNGE\r\nb FETCH 3 UID\r\n",
+		"* 3 EXPUNGE\r\na OK EXPUNGE completed\r\n* 3 FETCH (UID 4)\r\nb OK FETCH completed\r\n");
 	IN_BOX("a STORE 1:4 +FLAGS.SILENT (\\Deleted)\r\nb UID EXPUNGE 1:2\r\nc CLOSE\r\nd STATUS inbox (MESSAGES)\r\n",
-		"a OK STORE completed\r\n* 1 EXPUNGE\r\n* 1 EXPUNGE\r\nb OK UID EXPUNGE completed\r\nc OK CLOSE completed\r\n"
+		"a OK STORE completed\r\n* 1 EXPUNGE\r\n* 1 EXPUNGE\r\nb OK UID EXPUNGE completed\r\nc OK CLOSE "
+		"completed\r\n"
 		"* STATUS \"INBOX\" (MESSAGES 0)\r\nd OK STATUS completed\r\n");
 	IN_BOX("a COPY 1,4 Sent\r\nb MOVE 2:3 Sent\r\nc COPY 1 nope\r\nd UID COPY 99 Sent\r\ne COPY 1 inbox\r\n",
-		"a OK [COPYUID 102 1,4 1,2] Copied\r\n* OK [COPYUID 102 2,3 3,4] Moved\r\n* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n"
-		"b OK MOVE completed\r\nc NO [TRYCREATE] There is no such mailbox; it may be created\r\nd OK UID COPY completed\r\n"
+		"a OK [COPYUID 102 1,4 1,2] Copied\r\n* OK [COPYUID 102 2,3 3,4] Moved\r\n* 2 EXPUNGE\r\n* 2 "
+		"EXPUNGE\r\n"
+		"b OK MOVE completed\r\nc NO [TRYCREATE] There is no such mailbox; it may be created\r\nd OK UID COPY "
+		"completed\r\n"
 		"* 3 EXISTS\r\n* 0 RECENT\r\ne OK [COPYUID 101 1 5] Copied\r\n");
 }
 
 static void searching(void **state)
 {
 	(void)state;
-	IN_BOX("a SEARCH ALL\r\nb SEARCH UNSEEN (NOT DELETED)\r\nc UID SEARCH OR SEEN NOT (SUBJECT parts OR DELETED ANSWERED)\r\n"
-	       "d SEARCH CHARSET utf-8 TEXT {5}\r\ninner\r\ne SEARCH CHARSET X ALL\r\nf SEARCH 7:*\r\ng SEARCH SUBJECT zzz\r\n",
-		"* SEARCH 1 2 3 4\r\na OK SEARCH completed\r\n* SEARCH 2 4\r\nb OK SEARCH completed\r\n* SEARCH 1 2 3 4\r\nc OK UID SEARCH completed\r\n"
-		"+ Go ahead\r\n* SEARCH 2\r\nd OK SEARCH completed\r\ne NO [BADCHARSET (US-ASCII UTF-8)] That charset is not known here\r\n"
+	IN_BOX("a SEARCH ALL\r\nb SEARCH UNSEEN (NOT DELETED)\r\nc UID SEARCH OR SEEN NOT (SUBJECT parts OR DELETED "
+	       "ANSWERED)\r\n"
+	       "d SEARCH CHARSET utf-8 TEXT {5}\r\ninner\r\ne SEARCH CHARSET X ALL\r\nf SEARCH 7:*\r\ng SEARCH SUBJECT "
+	       "zzz\r\n",
+		"* SEARCH 1 2 3 4\r\na OK SEARCH completed\r\n* SEARCH 2 4\r\nb OK SEARCH completed\r\n* SEARCH 1 2 3 "
+		"4\r\nc OK UID SEARCH completed\r\n"
+		"+ Go ahead\r\n* SEARCH 2\r\nd OK SEARCH completed\r\ne NO [BADCHARSET (US-ASCII UTF-8)] That charset "
+		"is not known here\r\n"
 		"* SEARCH 4\r\nf OK SEARCH completed\r\n* SEARCH\r\ng OK SEARCH completed\r\n");
 	IN_BOX("a SEARCH\r\nb SEARCH OR SEEN\r\nc SEARCH (ALL\r\nd SEARCH ALL)\r\ne SEARCH NOT\r\n"
 	       "f SEARCH 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\r\n",
-		"a BAD These are not the arguments of the command\r\nb BAD These are not the arguments of the command\r\n"
-		"c BAD These are not the arguments of the command\r\nd BAD These are not the arguments of the command\r\n"
-		"e BAD These are not the arguments of the command\r\nf NO [LIMIT] The search is too large or too deep\r\n");
+		"a BAD These are not the arguments of the command\r\nb BAD These are not the arguments of the "
+		"command\r\n"
+		"c BAD These are not the arguments of the command\r\nd BAD These are not the arguments of the "
+		"command\r\n"
+		"e BAD These are not the arguments of the command\r\nf NO [LIMIT] The search is too large or too "
+		"deep\r\n");
 }
 
 static void appending(void **state)
 {
 	(void)state;
 	SAYS("a APPEND Sent (\\Seen work) \"15-Jan-2027 08:00:00 +0000\" {5}\r\nA: b\n\r\nb APPEND nope {3+}\r\nabc\r\n"
-	     "c APPEND Sent {70000}\r\nd APPEND Sent {3+}\r\na\0c\r\ne APPEND Sent {0}\r\nf APPEND {4+}\r\nSent {2+}\r\nxy\r\n",
-		"+ Go ahead\r\na OK [APPENDUID 102 1] Kept\r\nb NO [TRYCREATE] There is no such mailbox; it may be created\r\n"
+	     "c APPEND Sent {70000}\r\nd APPEND Sent {3+}\r\na\0c\r\ne APPEND Sent {0}\r\nf APPEND {4+}\r\nSent "
+	     "{2+}\r\nxy\r\n",
+		"+ Go ahead\r\na OK [APPENDUID 102 1] Kept\r\nb NO [TRYCREATE] There is no such mailbox; it may be "
+		"created\r\n"
 		"c NO [TOOBIG] The message is larger than is taken here\r\nd NO [CANNOT] A message holds no NUL\r\n"
 		"e NO [CANNOT] There is no message without a byte\r\nf OK [APPENDUID 102 2] Kept\r\n");
 	IN_BOX("a APPEND inbox {3+}\r\nabc\r\n", "* 5 EXISTS\r\n* 0 RECENT\r\na OK [APPENDUID 101 5] Kept\r\n");
 	SAYS("a APPEND Sent {3+}\r\nabc {2+}\r\nde\r\nb NOOP\r\n",
-		"a BAD One message a command, and nothing behind it\r\n* BAD There is no such command\r\nb OK NOOP completed\r\n");
-	says_after("", STR("a APPEND Sent {12+}\r\nb CAPABILITY\r\nc NOOP\r\n"), STR("a BAD Log in first\r\nc OK NOOP completed\r\n"));
+		"a BAD One message a command, and nothing behind it\r\n* BAD There is no such command\r\nb OK NOOP "
+		"completed\r\n");
+	says_after("", STR("a APPEND Sent {12+}\r\nb CAPABILITY\r\nc NOOP\r\n"),
+		STR("a BAD Log in first\r\nc OK NOOP completed\r\n"));
 }
 
 static void idling(void **state)
@@ -253,11 +291,15 @@ static void news(void **state)
 	for (size_t chunk = 0; chunk < 6; chunk++) {
 		fill();
 		f.on_fetch = meanwhile;
-		says_in(chunk, STR("s SELECT inbox\r\na FETCH 1:2 UID\r\nb FETCH 1:* UID\r\nc NOOP\r\nd FETCH 3 UID\r\n"),
-			STR(SELECTED "s OK [READ-WRITE] SELECT completed\r\n* 2 FETCH (UID 2)\r\n* 5 EXISTS\r\n* 0 RECENT\r\n"
-				     "* 4 FETCH (UID 4 FLAGS (\\Answered \\Flagged))\r\na OK FETCH completed\r\n"
-				     "* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\n* 4 FETCH (UID 4)\r\n* 5 FETCH (UID 5)\r\nb OK FETCH completed\r\n"
-				     "* 1 EXPUNGE\r\nc OK NOOP completed\r\n* 3 FETCH (UID 4)\r\nd OK FETCH completed\r\n"),
+		says_in(chunk,
+			STR("s SELECT inbox\r\na FETCH 1:2 UID\r\nb FETCH 1:* UID\r\nc NOOP\r\nd FETCH 3 UID\r\n"),
+			STR(SELECTED
+				"s OK [READ-WRITE] SELECT completed\r\n* 2 FETCH (UID 2)\r\n* 5 EXISTS\r\n* 0 "
+				"RECENT\r\n"
+				"* 4 FETCH (UID 4 FLAGS (\\Answered \\Flagged))\r\na OK FETCH completed\r\n"
+				"* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\n* 4 FETCH (UID 4)\r\n* 5 FETCH (UID 5)\r\nb "
+				"OK FETCH completed\r\n"
+				"* 1 EXPUNGE\r\nc OK NOOP completed\r\n* 3 FETCH (UID 4)\r\nd OK FETCH completed\r\n"),
 			LOGIN);
 	}
 }
@@ -270,7 +312,8 @@ static void quiet_commands_cost_nothing(void **state)
 	fill();
 	buf_init(&out, 1 << 20);
 	f.n_calls = 0;
-	fake_run(&f, STR(LOGIN "s SELECT inbox\r\na NOOP\r\nb CHECK\r\nc CAPABILITY\r\nd NAMESPACE\r\ne ID NIL\r\n"), 0, &out);
+	fake_run(&f, STR(LOGIN "s SELECT inbox\r\na NOOP\r\nb CHECK\r\nc CAPABILITY\r\nd NAMESPACE\r\ne ID NIL\r\n"), 0,
+		&out);
 	assert_int_equal(f.n_calls, 1);
 	buf_fini(&out);
 }
@@ -282,7 +325,8 @@ static void lines(void **state)
 	(void)state;
 	SAYS("a NOOP\nb NOOP \r\nc NO\rOP\r\nd LOGIN {99999}\r\ne ID (\"a\" {2000+}\r\n",
 		"a BAD [CLIENTBUG] A line ends with CR LF and nothing else\r\nb OK NOOP completed\r\n"
-		"c BAD [CLIENTBUG] A line ends with CR LF and nothing else\r\nd BAD [LIMIT] The literal is too large\r\n");
+		"c BAD [CLIENTBUG] A line ends with CR LF and nothing else\r\nd BAD [LIMIT] The literal is too "
+		"large\r\n");
 	buf_init(&in, 1 << 20);
 	for (int over = 0; over < 2; over++) {
 		buf_reset(&in);
@@ -295,10 +339,13 @@ static void lines(void **state)
 		buf_addz(&in, ")\r\ne NOOP\r\n");
 		fill();
 		says_in(0, buf_str(&in),
-			over ? STR("a BAD [LIMIT] The line is too long\r\nb BAD [LIMIT] The literal is too large\r\nc OK NOOP completed\r\n"
-				   "d BAD [LIMIT] The literal is too large\r\ne OK NOOP completed\r\n") :
-			       STR("a BAD These are not the arguments of the command\r\nb BAD [LIMIT] The literal is too large\r\n"
-				   "c OK NOOP completed\r\nd BAD [LIMIT] The literal is too large\r\ne OK NOOP completed\r\n"),
+			over ? STR("a BAD [LIMIT] The line is too long\r\nb BAD [LIMIT] The literal is too large\r\nc "
+				   "OK NOOP completed\r\n"
+				   "d BAD [LIMIT] The literal is too large\r\ne OK NOOP completed\r\n")
+			     : STR("a BAD These are not the arguments of the command\r\nb BAD [LIMIT] The literal is "
+				   "too large\r\n"
+				   "c OK NOOP completed\r\nd BAD [LIMIT] The literal is too large\r\ne OK NOOP "
+				   "completed\r\n"),
 			LOGIN);
 	}
 	/* A line that is too long and announces what follows it. */
@@ -309,7 +356,8 @@ static void lines(void **state)
 	buf_addz(&in, "{8+}\r\nb NOOP\r\n\r\nc NOOP\r\n");
 	for (size_t chunk = 0; chunk < 70; chunk++) {
 		fill();
-		says_in(chunk, buf_str(&in), STR("a BAD [LIMIT] The line is too long\r\nc OK NOOP completed\r\n"), LOGIN);
+		says_in(chunk, buf_str(&in), STR("a BAD [LIMIT] The line is too long\r\nc OK NOOP completed\r\n"),
+			LOGIN);
 	}
 	SAYS("a ID (\"x\" {99999999+}\r\nabc\r\nb NOOP\r\n",
 		"a BAD [LIMIT] The literal is too large\r\n* BYE too much was sent for a command that is refused\r\n");
@@ -343,8 +391,10 @@ static void ends(void **state)
 /* Every call to store fails in turn, in every way: the session says something sane and goes on or ends. */
 static void failures(void **state)
 {
-	static const char all[] = LOGIN "s SELECT inbox\r\na FETCH 1:* (BODY[] BODY[2.TEXT] BODY.PEEK[HEADER.FIELDS (x)])\r\n"
-				  "b STORE 1 FLAGS (\\Deleted k)\r\nc SEARCH ALL\r\nd EXPUNGE\r\ne COPY 1 Sent\r\nf LIST \"\" *\r\nz LOGOUT\r\n";
+	static const char all[] =
+		LOGIN "s SELECT inbox\r\na FETCH 1:* (BODY[] BODY[2.TEXT] BODY.PEEK[HEADER.FIELDS (x)])\r\n"
+		      "b STORE 1 FLAGS (\\Deleted k)\r\nc SEARCH ALL\r\nd EXPUNGE\r\ne COPY 1 Sent\r\nf LIST \"\" "
+		      "*\r\nz LOGOUT\r\n";
 
 	(void)state;
 	for (unsigned n = 0; n < 60; n++)

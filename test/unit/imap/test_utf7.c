@@ -12,7 +12,8 @@ static void both_ways(void **state)
 		{ STR("INBOX"), STR("INBOX") },
 		{ STR("a&-b"), STR("a&b") },
 		{ STR("&-&-"), STR("&&") },
-		{ STR("~peter/mail/&U,BTFw-/&ZeVnLIqe-"), STR("~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e") },
+		{ STR("~peter/mail/&U,BTFw-/&ZeVnLIqe-"),
+			STR("~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e") },
 		{ STR("Entw&APw-rfe"), STR("Entw\xc3\xbcrfe") },
 		{ STR("&2D3eAA-"), STR("\xf0\x9f\x98\x80") },
 		{ STR("&AOkA6QDp-"), STR("\xc3\xa9\xc3\xa9\xc3\xa9") },
@@ -38,9 +39,28 @@ static void both_ways(void **state)
 static void strict(void **state)
 {
 	static const struct str cases[] = {
-		STR("\xc3\xa9"), STR("a\tb"), STR("a\x7f"), STR("&"), STR("a&"), STR("&AOk"), STR("&AOk a-"), STR("&A-"), STR("&AO-"),
-		STR("&AOl-"), STR("&AOkA-"), STR("&AGE-"), STR("&ACY-"), STR("&AAA-"), STR("&AH8-"), STR("&2D0-"), STR("&3gA-"),
-		STR("&3gDYPQ-"), STR("&2D3YPQ-"), STR("&AOk-&AOk-"), STR("&AO=-"), STR("&//8"),
+		STR("\xc3\xa9"),
+		STR("a\tb"),
+		STR("a\x7f"),
+		STR("&"),
+		STR("a&"),
+		STR("&AOk"),
+		STR("&AOk a-"),
+		STR("&A-"),
+		STR("&AO-"),
+		STR("&AOl-"),
+		STR("&AOkA-"),
+		STR("&AGE-"),
+		STR("&ACY-"),
+		STR("&AAA-"),
+		STR("&AH8-"),
+		STR("&2D0-"),
+		STR("&3gA-"),
+		STR("&3gDYPQ-"),
+		STR("&2D3YPQ-"),
+		STR("&AOk-&AOk-"),
+		STR("&AO=-"),
+		STR("&//8"),
 	};
 
 	(void)state;

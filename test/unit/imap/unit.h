@@ -29,20 +29,20 @@ static inline int arena_teardown(void **state)
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, arena_setup, arena_teardown)
-#define RUN(...)                                                              \
-	int main(void)                                                        \
-	{                                                                     \
-		const struct CMUnitTest tests[] = { __VA_ARGS__ };            \
-                                                                              \
-		return cmocka_run_group_tests(tests, NULL, NULL);             \
+#define RUN(...)                                                                                                       \
+	int main(void)                                                                                                 \
+	{                                                                                                              \
+		const struct CMUnitTest tests[] = { __VA_ARGS__ };                                                     \
+                                                                                                                       \
+		return cmocka_run_group_tests(tests, NULL, NULL);                                                      \
 	}
 
-#define assert_str(got, want)                                                                          \
-	do {                                                                                           \
-		struct str got_ = (got), want_ = (want);                                               \
-                                                                                                       \
-		if (!str_eq(got_, want_))                                                              \
-			fail_msg("got [%.*s], want [%.*s]", STR_ARG(got_), STR_ARG(want_));            \
+#define assert_str(got, want)                                                                                          \
+	do {                                                                                                           \
+		struct str got_ = (got), want_ = (want);                                                               \
+                                                                                                                       \
+		if (!str_eq(got_, want_))                                                                              \
+			fail_msg("got [%.*s], want [%.*s]", STR_ARG(got_), STR_ARG(want_));                            \
 	} while (0)
 
 #endif

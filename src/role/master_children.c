@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LOG_GATHER_MS 5     /* lines that come in this time are written together */
+#define LOG_PIPE_SIZE (1 << 20)
 #define EARLY_MS 5000
 #define REVIVE_STEP_MS 100
 #define REVIVE_MAX_MS 10000
@@ -176,6 +178,8 @@ static SUSPENDS void copy_log(void *arg)
 			break;
 		if (n < 0 && task_wait(c->master->sched, &g, 1, NEVER_MS) == WAIT_STOP)
 			break;
+		if (n > 0)
+			task_sleep(c->master->sched, LOG_GATHER_MS);
 	}
 	watch_close(&w);
 	close(fd);
@@ -209,6 +213,7 @@ static int start_process(struct child *c, int control)
 
 	if (pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0)
 		die_errno("role/master: no pipe for a role's log");
+	fcntl(log[1], F_SETPIPE_SZ, LOG_PIPE_SIZE); /* or as large as it is */
 	c->pid = fork();
 	if (c->pid < 0) {
 		log_error(&c->master->log, "fork-failed", "%s %u: %s", role_name(c->role), c->index, strerror(errno));

@@ -34,7 +34,9 @@ static SUSPENDS bool tell(struct imap *im, enum outcome *o)
 			*o = REVOKED;
 		if (!im->bye && *o == OK && im->box.open && (d->account.changed || im->box.owed))
 			*o = report(im);
-		if (*o == NO_SUCH)
+		if (*o == REVOKED)
+			im->bye = "[UNAVAILABLE] The login has ended; log in again";
+		else if (*o == NO_SUCH)
 			im->bye = "The selected mailbox was deleted";
 		if (im->bye || *o != OK)
 			return false;
@@ -64,7 +66,6 @@ SUSPENDS enum outcome imap_idle(struct imap *im, struct cur *args)
 
 		task_trim(im->d->sched);
 		ev = stream_wait(s, &im->d->account.news, until_ms);
-
 		if (ev == STREAM_EV_DEADLINE)
 			im->bye = "Nothing was said for too long";
 		if (ev == STREAM_EV_INPUT) {

@@ -368,6 +368,28 @@ static void lines(void **state)
 	buf_fini(&in);
 }
 
+static void sets_have_a_limit(void **state)
+{
+	(void)state;
+	for (int over = 0; over < 2; over++) {
+		struct buf in, want;
+
+		buf_init(&in, 10000);
+		buf_init(&want, 10000);
+		buf_addz(&in, "s SELECT inbox\r\na UID FETCH 1");
+		for (int i = 1; i < 100 + over; i++)
+			buf_addf(&in, ",%d", i * 2 + 1000);
+		buf_addz(&in, " FLAGS\r\n");
+		buf_addz(&want, SELECTED "s OK [READ-WRITE] SELECT completed\r\n");
+		buf_addz(&want, over ? "a BAD [LIMIT] The set has too many ranges; ask in parts\r\n" :
+				       "* 1 FETCH (UID 1 FLAGS (\\Seen))\r\na OK UID FETCH completed\r\n");
+		fill();
+		says_in(0, buf_str(&in), buf_str(&want), LOGIN);
+		buf_fini(&in);
+		buf_fini(&want);
+	}
+}
+
 static void ends(void **state)
 {
 	(void)state;
@@ -429,6 +451,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(news, setup, teardown),
 		cmocka_unit_test_setup_teardown(quiet_commands_cost_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(lines, setup, teardown),
+		cmocka_unit_test_setup_teardown(sets_have_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(failures, setup, teardown),
 	};

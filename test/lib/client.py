@@ -153,10 +153,17 @@ def subjects(imap, mailbox="INBOX"):
 
 
 def empty(imap, mailbox="INBOX"):
-    imap.select(mailbox)
+    if imap.select(mailbox)[1][0] == b"0":
+        return
     imap.store("1:*", "+FLAGS.SILENT", "(\\Deleted)")
     status, data = imap.expunge()
     assert status == "OK", data
+
+
+def expunged(numbers, n):
+    """Which of n letters go when these EXPUNGE answers come one after the other."""
+    left = list(range(1, n + 1))
+    return sorted(left.pop(int(k) - 1) for k in numbers)
 
 
 def wait_until(ask, seconds=10, what="it"):

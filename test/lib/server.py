@@ -135,7 +135,7 @@ class Server:
             at = self.log_size()
             words = (["-X"] if self.embedded else []) + ["run"]
             with open(self.log, "ab") as log:
-                self.process = subprocess.Popen(self.command_line(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + self.command_line(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                 start_new_session=True, cwd=self.dir)
             try:
                 self.wait_log(" ready ", at=at, seconds=READY_WITHIN_S, exits=True)
@@ -237,7 +237,7 @@ class Server:
             raise
 
     def __exit__(self, kind, value, trace):
-        if kind:
+        if kind and kind is not SystemExit:
             self.show_log()
         self.close()
 

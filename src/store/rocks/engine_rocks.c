@@ -22,6 +22,7 @@
 #define FORMAT 1
 #define WAL_MAX ((uint64_t)64 << 20)
 #define FREE_ASK_MS 500
+enum { TORN_TAIL = 0, POINT_IN_TIME = 2 }; /* recovery modes of the log (rocksdb/options.h) */
 
 void rocks_key(struct rkey *k, char kind, uint64_t number, struct str key)
 {
@@ -465,6 +466,21 @@ static bool check_format(struct rocks *r, const struct engine_opts *o)
 	return true;
 }
 
+/* The write that a crash cut short may have become long before its bytes arrived: then its checksum fails, and RocksDB takes only an
+ * early end for a torn tail. What follows the last sync was never acknowledged, so the rows up to there are all of them. */
+static rocksdb_t *open_db(struct rocks *r, const char *path, char **error)
+{
+	rocksdb_t *db = rocksdb_open(r->options, path, error);
+
+	if (!*error || !str_starts(str_z(*error), STR("Corruption:")))
+		return db;
+	log_error(r->log, "rows-torn", "%s: the log of writes is opened up to the first record that is not whole", *error);
+	rocksdb_free(*error);
+	*error = NULL;
+	rocksdb_options_set_wal_recovery_mode(r->options, POINT_IN_TIME);
+	return rocksdb_open(r->options, path, error);
+}
+
 static bool open_rows(struct rocks *r, const struct engine_opts *o)
 {
 	char path[1100];
@@ -479,7 +495,7 @@ static bool open_rows(struct rocks *r, const struct engine_opts *o)
 	rocksdb_writeoptions_set_sync(r->write_options, o->sync);
 	r->read_options = rocksdb_readoptions_create();
 	r->wb = rocksdb_writebatch_create();
-	r->db = rocksdb_open(r->options, path, &error);
+	r->db = open_db(r, path, &error);
 	if (error) {
 		buf_addf(o->why, "%s: %s", path, error);
 		rocksdb_free(error);
@@ -577,7 +593,7 @@ struct engine *engine_rocks_open(const struct engine_opts *o)
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->work, NULL);
 	if (!lock_dir(r, o) || !check_format(r, o) || !make_dir(r->dir_fd, "rows") || !make_dir(r->dir_fd, "bodies") ||
-		!open_rows(r, o) || !bodies_open(r, r->dir_fd, o)) {
+		(o->sync && fsync(r->dir_fd) != 0) || !open_rows(r, o) || !bodies_open(r, r->dir_fd, o)) {
 		if (o->why->n == 0)
 			refuse(o, "open");
 		rocks_free(r);

@@ -12,7 +12,7 @@
 
 void handles_init(struct handles *h, uint16_t life)
 {
-	*h = (struct handles){ .life = life };
+	*h = (struct handles){ .life = life ? life : UINT16_MAX }; /* 0 is of no life: handle 0 was never given */
 }
 
 void handles_fini(struct handles *h)
@@ -78,7 +78,7 @@ enum outcome handle_find(struct shard *s, uint64_t number, uint16_t edge, uint32
 	uint32_t index = (uint32_t)number & FIELD_MASK, generation = (uint32_t)(number >> FIELD_BITS) & FIELD_MASK;
 	struct handle *x;
 
-	if (number >> 56 != s->number)
+	if (number >> 56 != s->number || ((number >> 40) & 0xffff) == 0)
 		return DENIED;
 	if (((number >> 40) & 0xffff) != h->life)
 		return REVOKED;

@@ -55,7 +55,7 @@ void calls_end(struct peer *p)
 {
 	for (size_t i = 0; i < p->slots.n; i++)
 		if (p->slots.v[i].in_use && p->slots.v[i].waiting)
-			finish(p, p->slots.v[i].waiting, TRY_LATER);
+			finish(p, p->slots.v[i].waiting, UNANSWERED);
 }
 
 static const char *reply_decode(const struct ipc_shape *s, struct waiting *w, struct str fields)
@@ -125,6 +125,7 @@ enum outcome peer_call(struct peer *p, int type, const void *msg, void *reply, s
 		uint32_t at = slot_take(p, &w, type);
 		uint64_t id = (uint64_t)p->slots.v[at].turn << 32 | at;
 
+		w.outcome = UNANSWERED;
 		peer_send(p, &(struct ipc_header){ .id = id, .type = (uint16_t)type, .kind = IPC_KIND_CALL },
 			&d->request, msg);
 		if (!w.done && task_wait(p->sched, &gate, 1, deadline_ms) < 0 && !w.done)

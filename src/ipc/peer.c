@@ -75,7 +75,7 @@ bool peer_is_lost(const struct peer *p)
 }
 
 /* The reader's last act: the others of the peer's tasks go first. */
-static void peer_end(struct peer *p)
+static SUSPENDS void peer_end(struct peer *p)
 {
 	struct gate *idle = &p->idle;
 
@@ -114,7 +114,7 @@ static void lose_after(struct peer *p, int error)
 	peer_lose(p, error == EPIPE || error == ECONNRESET || error == ENOTCONN ? NULL : "its socket failed");
 }
 
-static void send_queued(struct peer *p)
+static SUSPENDS void send_queued(struct peer *p)
 {
 	struct unsent *u = list_first(&p->unsent, struct unsent, node);
 	struct gate *gates[] = { &p->watch.write_gate, &p->idle };
@@ -269,7 +269,7 @@ static bool is_busy(const struct peer *p)
 				    p->unsent_bytes > PEER_ROOM);
 }
 
-static void wait_for_more(struct peer *p)
+static SUSPENDS void wait_for_more(struct peer *p)
 {
 	struct gate *gates[] = { &p->idle, &p->watch.read_gate };
 	struct gate *held_up[] = { &p->idle, &p->room };

@@ -52,10 +52,10 @@ struct peer_opts {
 };
 /* Starts the channel's reader task and exchanges the schema hash. */
 struct peer *peer_open(const struct peer_opts *opts);
-/* Calls in flight end with TRY_LATER. When the last handler has returned, service->gone is called; then the peer is freed.
+/* Calls in flight end UNANSWERED. When the last handler has returned, service->gone is called; then the peer is freed.
  * The same happens by itself when the other end goes away: who keeps the pointer drops it in gone, or holds it by a link. */
 void peer_close(struct peer *p);
-bool peer_is_lost(const struct peer *p); /* it is on its way there: calls end TRY_LATER, casts vanish */
+bool peer_is_lost(const struct peer *p); /* it is on its way there: calls end TRY_LATER or UNANSWERED, casts vanish */
 enum role peer_role(const struct peer *p);
 uint16_t peer_index(const struct peer *p);
 uint32_t peer_life(const struct peer *p);
@@ -70,12 +70,12 @@ struct link {
 };
 void link_init(struct link *l, struct sched *s);
 void link_set(struct link *l, struct peer *p); /* closes the one before */
-void link_close(struct link *l); /* winding down: closes the channel; calls, waiting ones too, end TRY_LATER at once */
+void link_close(struct link *l); /* winding down: closes the channel; calls, waiting ones too, end at once */
 
 /* Used by the generated code. type: enum ipc_type. reply may be NULL when the call has no reply fields; it is all zero
  * when the answer brought none (an outcome that is not OK, or no answer). Views in the reply are in the arena, which a
  * reply fills with at most IPC_REPLY_MEMORY bytes; it may be NULL when the reply has integers only. timeout_ms may be
- * NEVER_MS. The outcome TRY_LATER for want of an answer leaves open whether the request was carried out. */
+ * NEVER_MS. TRY_LATER: it was not sent; UNANSWERED: it was, and no answer came in time or ever will. */
 SUSPENDS enum outcome link_call(struct link *l, int type, const void *msg, void *reply, struct arena *a,
 	int64_t timeout_ms) MUST_USE;
 SUSPENDS enum outcome peer_call(struct peer *p, int type, const void *msg, void *reply, struct arena *a,

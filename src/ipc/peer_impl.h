@@ -80,6 +80,6 @@ SUSPENDS bool peer_wait_room(struct peer *p, int64_t deadline_ms);
 /* What is wrong with the record (the peer is dropped), or NULL. They take over the record's descriptor. */
 const char *call_arrived(struct peer *p, struct arrived *a);
 const char *reply_arrived(struct peer *p, struct arrived *a);
-void calls_end(struct peer *p); /* all in flight: TRY_LATER */
+void calls_end(struct peer *p); /* all in flight: UNANSWERED */
 
 #endif

@@ -195,7 +195,7 @@ static SUSPENDS enum outcome ask_auth(struct door *d, struct str user, struct st
 	if (o == OK)
 		adopt_login(d, &r);
 	arena_fini(&a);
-	return o;
+	return o == UNANSWERED ? TRY_LATER : o;
 }
 
 enum outcome door_login(struct door *d, struct str user, struct str secret)

@@ -188,15 +188,15 @@ static void enter_sandbox(struct host *h, struct sandbox_walls *walls)
 		plan.gid = pw->pw_gid;
 	}
 	snprintf(empty, sizeof empty, "%s/empty", c->run_dir.p);
-	/* store lives in its directory by absolute path; everybody else needs no path at all. */
+	/* store lives in its directory, by names relative to it; everybody else needs no name at all. */
 	if (h->role == ROLE_STORE)
 		plan.rw_dir = c->data_dir.p;
-	else if (pw)
-		plan.chroot_dir = empty; /* made by master, owned by root */
+	if (pw)
+		plan.chroot_dir = h->role == ROLE_STORE ? c->data_dir.p : empty; /* made by master, owned by root */
 	sandbox_enter(&plan, walls);
 }
 
-static uint32_t wall_bits(const struct sandbox_walls *w)
+uint32_t host_wall_bits(const struct sandbox_walls *w)
 {
 	return (uint32_t)(w->chroot | w->uid << 1 | w->landlock_fs << 2 | w->landlock_net << 3 | w->seccomp << 4 |
 		w->no_new_privs << 5 | w->not_dumpable << 6);
@@ -219,7 +219,7 @@ static void on_go(void *ctx, struct ipc_call *call, const void *msg)
 	h->going = true;
 	if (!h->embedded)
 		enter_sandbox(h, &walls);
-	h->walls = wall_bits(&walls);
+	h->walls = host_wall_bits(&walls);
 	h->landlock_abi = (uint8_t)walls.landlock_abi;
 	if (h->ops->go(h->self))
 		host_ready(h);

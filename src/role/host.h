@@ -69,6 +69,9 @@ struct host {
 	uint8_t landlock_abi;
 };
 
+struct sandbox_walls;
+uint32_t host_wall_bits(const struct sandbox_walls *w); /* as ready carries them */
+
 struct host *host_new(const struct host_opts *opts);
 void host_ready(struct host *h); /* master is told */
 /* The role is done: master is told, and a process of its own leaves its loop. */

@@ -3,12 +3,13 @@
  * Trust       requests come from edges, which a stranger may have taken over: it can make signatures while it lives, never
  *             take the key away.
  */
+#include "role/keys.h"
+
 #include "base/die.h"
 #include "base/map.h"
 #include "ipc_gen.h"
 #include "net/tls.h"
 #include "role/host.h"
-#include "role/keys.h"
 
 #include <errno.h>
 #include <stdlib.h>

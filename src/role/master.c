@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "ipc_gen.h"
 #include "role/master_impl.h"
+#include "sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -260,14 +260,13 @@ int master_main(const char *conf_path, bool embedded)
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
-	prctl(PR_SET_DUMPABLE, 0);
 	m->conf_path = conf_path;
 	m->embedded = embedded;
 	m->key_fd = m->ctl_fd = -1;
-	m->started_us = clock_wall_us();
 	m->service = (struct ipc_service){ .ctx = m, .handlers = handlers };
 	rng_bytes(m->ticket_keys, sizeof m->ticket_keys);
 	m->sched = sched_new(NULL);
+	m->started_ms = sched_now_ms(m->sched);
 	gate_init(&m->changed);
 	buf_init(&why, WHY_MAX);
 	if (!prepare(m, &why)) {
@@ -280,6 +279,8 @@ int master_main(const char *conf_path, bool embedded)
 	signals[1] = sched_on_signal(m->sched, SIGINT, on_stop_signal, m);
 	signals[2] = sched_on_signal(m->sched, SIGHUP, reload, m);
 	signals[3] = sched_on_signal(m->sched, SIGCHLD, on_child_signal, m);
+	if (!embedded)
+		sandbox_enter(&(struct sandbox_plan){ .role = SANDBOX_MASTER }, &m->walls);
 	master_plan_children(m);
 	master_start_all(m);
 	task_spawn(m->sched, "ready", await_ready, m);

@@ -39,6 +39,8 @@ static void hand_out(struct master *m, struct peer *ctl, enum role r)
 
 static void serve(struct master *m, int fd)
 {
+	struct child self = { .role = ROLE_MASTER, .life = 1, .pid = getpid(), .ready = true, .walls = host_wall_bits(&m->walls),
+		.started_ms = m->started_ms };
 	struct peer *ctl;
 	struct buf line;
 
@@ -48,6 +50,8 @@ static void serve(struct master *m, int fd)
 	hand_out(m, ctl, ROLE_AUTH);
 	hand_out(m, ctl, ROLE_POST);
 	buf_init(&line, IPC_ROLE_LINE_TEXT_MAX);
+	master_line(m, &line, &self);
+	ipc_role_line_cast(ctl, &(struct ipc_role_line){ .text = buf_str(&line) });
 	for (size_t i = 0; i < m->n_children; i++) {
 		buf_reset(&line);
 		master_line(m, &line, &m->children[i]);

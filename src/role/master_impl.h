@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "role/host.h"
+#include "sandbox/sandbox.h"
 
 #include <sys/types.h>
 
@@ -58,7 +59,8 @@ struct master {
 	struct watch ctl_watch;
 	struct task *ctl_task;
 	uint32_t n_ctl;
-	int64_t started_us;
+	int64_t started_ms;
+	struct sandbox_walls walls; /* of master itself */
 	struct gate changed; /* a child became ready or ended */
 };
 

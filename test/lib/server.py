@@ -180,7 +180,7 @@ class Server:
         found = []
         for line in self.run("status", check=False)[1].splitlines():
             f = line.split("\t")
-            if f[0] == "role":
+            if f[0] == "role" and f[1] != "master":  # master is self.process
                 found.append({"role": f[1], "index": int(f[2]), "state": f[3], "pid": int(f[4].split()[1]), "life": int(f[5].split()[1])})
         return found
 

@@ -87,7 +87,7 @@ static enum outcome check(struct account *a, const struct letter *l, uint64_t si
 		return OVER_LIMIT;
 	if (size > UINT32_MAX - PREFIX_MAX || (!l->over_quota && account_over_quota(a, size, 1)))
 		return OVER_LIMIT;
-	return shard_has_room(s) ? OK : TRY_LATER;
+	return shard_has_room(s) ? OK : NO_ROOM;
 }
 
 /* A new body goes into the account's forming batch. */

@@ -170,8 +170,12 @@ struct engine *engine_mem_open(const struct engine_opts *o);
 struct engine *engine_rocks_load(const struct engine_opts *o); /* loads the module, calls its engine_rocks_open */
 void engine_close(struct engine *e);
 
-/* memory only: makes the next n commits fail so, whatever the seed (tests). */
-void engine_mem_fail_next(struct engine *e, unsigned n, enum engine_result how);
+/* memory only: lets skip commits through and makes the next n fail so, whatever the seed (tests). */
+void engine_mem_fail_after(struct engine *e, unsigned skip, unsigned n, enum engine_result how);
+static inline void engine_mem_fail_next(struct engine *e, unsigned n, enum engine_result how)
+{
+	engine_mem_fail_after(e, 0, n, how);
+}
 /* memory only: commits wait until this is called with hold false (tests that control durability). */
 void engine_mem_hold(struct engine *e, bool hold);
 

@@ -26,7 +26,7 @@ struct mem {
 	uint64_t rng; /* 0: reliable */
 	uint64_t next_blob;
 	struct engine_stats stats;
-	unsigned fail_next;
+	unsigned fail_skip, fail_next;
 	enum engine_result fail_how;
 	bool hold;
 	struct node ports;
@@ -156,6 +156,10 @@ static bool chance(struct mem *m, unsigned per_mille)
 
 static enum engine_result fate(struct mem *m)
 {
+	if (m->fail_skip > 0) {
+		m->fail_skip--;
+		return ENGINE_DONE;
+	}
 	if (m->fail_next > 0) {
 		m->fail_next--;
 		return m->fail_how;
@@ -416,10 +420,11 @@ struct engine *engine_mem_open(const struct engine_opts *o)
 	return &m->base;
 }
 
-void engine_mem_fail_next(struct engine *e, unsigned n, enum engine_result how)
+void engine_mem_fail_after(struct engine *e, unsigned skip, unsigned n, enum engine_result how)
 {
 	struct mem *m = (struct mem *)(void *)e;
 
+	m->fail_skip = skip;
 	m->fail_next = n;
 	m->fail_how = how;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define WORK_MAX ((size_t)64 << 20)
+#define DELIVERY_ID_MAX 32
 
 static struct shard *shard_of(struct partition *p)
 {
@@ -133,7 +134,9 @@ enum outcome queue_put(struct shard *s, const struct ipc_queue_put *q, uint64_t 
 		return BAD_SYNTAX;
 	if (s->limits->message_size_max && q->body.size > s->limits->message_size_max)
 		return OVER_LIMIT;
-	if (!shard_has_room(s) || !lane_ready(s))
+	if (!shard_has_room(s))
+		return NO_ROOM;
+	if (!lane_ready(s))
 		return TRY_LATER;
 	arena_init(&a, "store-queue", WORK_MAX);
 	row = arena_new(&a, struct queued_row);
@@ -188,6 +191,17 @@ struct delivering_all {
 	size_t n;
 };
 
+/* Q2. By the trace and not by the queue's own number: a letter that was put twice, because the first answer got lost, is found too. */
+static struct str delivery_id(const struct delivering_all *d, uint32_t i, char out[DELIVERY_ID_MAX])
+{
+	struct str trace = d->row->trace;
+	int n = snprintf(out, DELIVERY_ID_MAX, "q.%.*s.%llx", STR_ARG(trace), (unsigned long long)d->row->accounts[i]);
+
+	if (trace.n == 0 || n >= DELIVERY_ID_MAX)
+		n = snprintf(out, DELIVERY_ID_MAX, "q%u.%llx.%x", d->shard->number, (unsigned long long)d->id, i);
+	return str_of(out, (size_t)n);
+}
+
 /* What cannot be delivered any more counts as done: the account is gone, and its mail with it. */
 static SUSPENDS void stage_one(struct delivering_all *d, uint32_t i)
 {
@@ -200,15 +214,14 @@ static SUSPENDS void stage_one(struct delivering_all *d, uint32_t i)
 		.over_quota = true };
 	struct placed placed = { 0 };
 	struct account *a;
-	char id[32];
-	int n = snprintf(id, sizeof id, "q%u.%llx.%x", d->shard->number, (unsigned long long)d->id, i);
+	char id[DELIVERY_ID_MAX];
 	enum outcome o = account_get(d->shard, d->row->accounts[i], &a);
 
 	if (o == NO_SUCH)
 		d->done[i] = 1;
 	if (o != OK)
 		return;
-	o = letter_stage(a, str_of(id, (size_t)n), &l, &placed);
+	o = letter_stage(a, delivery_id(d, i, id), &l, &placed);
 	if (o == OK) {
 		d->v[d->n++] = (struct delivery){ a, placed.serial, i };
 		return;

@@ -273,8 +273,8 @@ static enum outcome stage_copy(struct session *x, struct copying *c, struct ipc_
 		return OVER_LIMIT;
 	if (c->n >= UINT32_MAX - c->to->uidnext)
 		return OVER_LIMIT;
-	if (!shard_has_room(&x->store->shard))
-		return TRY_LATER;
+	if (!c->move && !shard_has_room(&x->store->shard))
+		return NO_ROOM;
 	copy_all(x, c, at, r);
 	account_stage(x->account);
 	return OK;

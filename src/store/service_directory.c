@@ -97,6 +97,8 @@ static enum outcome check_targets(struct store *s, const struct targets *t, uint
 	enum outcome worst = NO_SUCH;
 	bool any = false;
 
+	if (!shard_has_room(&s->shard))
+		return NO_ROOM;
 	for (size_t i = 0; i < t->n; i++) {
 		enum outcome o = check_target(s, &t->v[i], size);
 

@@ -176,6 +176,8 @@ static SUSPENDS enum outcome ask_scan(struct searching *s, struct candidate *c, 
 
 	if (o == OK)
 		o = ipc_match_letter(store->scan[store->next_scan++ % store->n_scan], &q, &r, a);
+	if (o == UNANSWERED)
+		o = TRY_LATER;
 	body_writer_close(&w);
 	/* A letter that scan cannot look at matches nothing, and keeps no other from being found. */
 	if (o != OK && o != TRY_LATER)

@@ -27,7 +27,9 @@ static void call_task(void *arg)
 	struct ipc_fetch_reply r = { 0 };
 	struct ipc_sync y = { .handle = f->handle, .sel = c->sel, .expunges = 1 };
 	struct ipc_sync_reply yr = { 0 };
-	struct ipc_set_flags g = { .handle = f->handle, .sel = c->sel, .set = &all, .n_set = 1, .mode = 1, .flags = MSG_SEEN };
+	struct ipc_set_flags g = {
+		.handle = f->handle, .sel = c->sel, .set = &all, .n_set = 1, .mode = 1, .flags = MSG_SEEN
+	};
 	struct ipc_set_flags_reply gr = { 0 };
 
 	switch (c->kind) {
@@ -159,7 +161,9 @@ static void unknown_commit(struct fx *f)
 
 static void quota_holds(struct fx *f)
 {
-	struct ipc_account_add q = { .address = { STR("small"), STR("x.test") }, .hash = STR("h"), .quota_bytes = 1500, .quota_messages = 2 };
+	struct ipc_account_add q = {
+		.address = { STR("small"), STR("x.test") }, .hash = STR("h"), .quota_bytes = 1500, .quota_messages = 2
+	};
 	struct ipc_account_add_reply r = { 0 };
 	struct ipc_resolve res = { .rcpt = { STR("small"), STR("x.test") }, .size = 700 };
 	struct ipc_resolve_reply rr = { 0 };
@@ -345,11 +349,13 @@ static void weak_task(void *arg)
 		if (rng_step(&w->rng) % 4 == 0) {
 			struct ipc_select q = { .handle = f->handle, .name = STR("INBOX") };
 			struct ipc_select_reply sel = { 0 };
-			struct ipc_range set = { (uint32_t)(1 + rng_step(&w->rng) % 30), (uint32_t)(1 + rng_step(&w->rng) % 30) };
+			struct ipc_range set = { (uint32_t)(1 + rng_step(&w->rng) % 30),
+				(uint32_t)(1 + rng_step(&w->rng) % 30) };
 			struct ipc_copy c = { .set = &set, .n_set = 1, .to = STR("Archive") };
 			struct ipc_copy_reply r = { 0 };
 
-			if (fx_login(f, "alice@x.test", 0, &q.handle) != OK || ipc_select(&f->edge[0], &q, &sel, &f->a) != OK)
+			if (fx_login(f, "alice@x.test", 0, &q.handle) != OK ||
+				ipc_select(&f->edge[0], &q, &sel, &f->a) != OK)
 				continue;
 			c.handle = q.handle;
 			c.sel = sel.sel;
@@ -402,7 +408,12 @@ static void check_letters(struct fx *f, const struct weak *w)
 	}
 	for (uint32_t after = 0;;) {
 		struct ipc_range all = { 1, 0 };
-		struct ipc_fetch q = { .handle = f->handle, .sel = sel.sel, .by_uid = 1, .set = &all, .n_set = 1, .after = after,
+		struct ipc_fetch q = { .handle = f->handle,
+			.sel = sel.sel,
+			.by_uid = 1,
+			.set = &all,
+			.n_set = 1,
+			.after = after,
 			.want = WANT_HEADER };
 
 		assert_int_equal(ipc_fetch(&f->edge[0], &q, &r, &f->a), OK);
@@ -476,10 +487,11 @@ BOTH(fetch_of_an_unreported_expunge)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(mem_nothing_before_durable), cmocka_unit_test(mem_one_commit_at_a_time),
-		cmocka_unit_test(mem_lost_commit), cmocka_unit_test(mem_unknown_commit), TESTS(quota_holds),
-		TESTS(disk_reserve_refuses_letters_only), TESTS(views_come_and_go), TESTS(silent_changes), TESTS(keywords),
-		TESTS(fetch_of_an_unreported_expunge), cmocka_unit_test(weak_seeds) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(mem_nothing_before_durable),
+		cmocka_unit_test(mem_one_commit_at_a_time), cmocka_unit_test(mem_lost_commit),
+		cmocka_unit_test(mem_unknown_commit), TESTS(quota_holds), TESTS(disk_reserve_refuses_letters_only),
+		TESTS(views_come_and_go), TESTS(silent_changes), TESTS(keywords), TESTS(fetch_of_an_unreported_expunge),
+		cmocka_unit_test(weak_seeds) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,8 +24,13 @@ typedef void eng_test(struct eng *e);
 
 static void eng_open(struct eng *e)
 {
-	e->opts = (struct engine_opts){ .data_dir = e->dir, .module = e->module, .segment_size = 64 << 10, .sync = true,
-		.threads = !e->inline_, .log = &e->log, .why = &e->why };
+	e->opts = (struct engine_opts){ .data_dir = e->dir,
+		.module = e->module,
+		.segment_size = 64 << 10,
+		.sync = true,
+		.threads = !e->inline_,
+		.log = &e->log,
+		.why = &e->why };
 	e->engine = e->rocks ? engine_rocks_load(&e->opts) : engine_mem_open(&e->opts);
 	if (!e->engine)
 		die("%.*s", STR_ARG(buf_str(&e->why)));
@@ -76,7 +81,8 @@ static struct engine_batch *batch(struct eng *e, uint64_t partition)
 	return engine_batch_new(partition, engine_version(e->port, partition));
 }
 
-static bool get_is(struct eng *e, const struct engine_snapshot *s, uint64_t partition, const char *key, const char *want)
+static bool get_is(
+	struct eng *e, const struct engine_snapshot *s, uint64_t partition, const char *key, const char *want)
 {
 	struct buf v;
 	bool ok;
@@ -172,7 +178,8 @@ static void rows_and_ranges(struct eng *e)
 	assert_true(get_is(e, NULL, 6, "b", NULL));
 	assert_string_equal(range(e, &s, (struct engine_range){ .partition = 5 }, 0), "a=1 b=22 c=3 ");
 	assert_string_equal(range(e, &s, (struct engine_range){ .partition = 5, .from = STR("b") }, 1), "b=22 ");
-	assert_string_equal(range(e, &s, (struct engine_range){ .partition = 5, .from = STR("a"), .to = STR("c") }, 0), "a=1 b=22 ");
+	assert_string_equal(range(e, &s, (struct engine_range){ .partition = 5, .from = STR("a"), .to = STR("c") }, 0),
+		"a=1 b=22 ");
 	assert_string_equal(range(e, &s, (struct engine_range){ .partition = 4 }, 0), "");
 	assert_string_equal(range(e, &s, (struct engine_range){ .space = ENGINE_REFS }, 0), "r1=x r2=y ");
 	b = batch(e, 5);
@@ -462,11 +469,11 @@ static void damage_is_not_answered(struct eng *e)
 	buf_fini(&v);
 }
 
-#define CASE(which, name)                     \
-	static void which##_##name(void **state) \
-	{                                     \
-		(void)state;                  \
-		eng_go(#which, name);         \
+#define CASE(which, name)                                                                                              \
+	static void which##_##name(void **state)                                                                       \
+	{                                                                                                              \
+		(void)state;                                                                                           \
+		eng_go(#which, name);                                                                                  \
 	}
 #define ALL(name) CASE(mem, name) CASE(threads, name) CASE(inline, name)
 #define DISK(name) CASE(threads, name) CASE(inline, name)
@@ -487,10 +494,10 @@ CASE(threads, damage_is_not_answered)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { ALL_OF(rows_and_ranges), ALL_OF(versions), ALL_OF(snapshots), ALL_OF(bodies),
-		ALL_OF(many_at_once), DISK_OF(reopening), DISK_OF(torn_tail), DISK_OF(half_dead_files_are_rewritten),
-		cmocka_unit_test(threads_two_stores), cmocka_unit_test(threads_newer_format),
-		cmocka_unit_test(threads_damage_is_not_answered) };
+	const struct CMUnitTest tests[] = { ALL_OF(rows_and_ranges), ALL_OF(versions), ALL_OF(snapshots),
+		ALL_OF(bodies), ALL_OF(many_at_once), DISK_OF(reopening), DISK_OF(torn_tail),
+		DISK_OF(half_dead_files_are_rewritten), cmocka_unit_test(threads_two_stores),
+		cmocka_unit_test(threads_newer_format), cmocka_unit_test(threads_damage_is_not_answered) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,9 +31,9 @@ static void never_granted(struct fx *f)
 	fx_settle(f);
 	assert_null(f->edge[0].peer);
 	fx_join_edge(f, 0);
-	assert_int_equal(try_status(f, 0, f->handle), REVOKED); /* went with the channel */
+	assert_int_equal(try_status(f, 0, f->handle), REVOKED);			    /* went with the channel */
 	assert_int_equal(try_status(f, 0, f->handle ^ (uint64_t)1 << 41), REVOKED); /* another life of store */
-	assert_int_equal(try_status(f, 0, f->handle | (uint64_t)7 << 56), DENIED); /* another shard */
+	assert_int_equal(try_status(f, 0, f->handle | (uint64_t)7 << 56), DENIED);  /* another shard */
 	fx_settle(f);
 	fx_join_edge(f, 0);
 	assert_int_equal(try_status(f, 0, f->handle + ((uint64_t)1 << 20)), DENIED); /* a generation to come */
@@ -179,8 +179,9 @@ BOTH(account_deleted)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TESTS(granted_to_one_edge), TESTS(never_granted), TESTS(logout_ends_it), TESTS(password_ends_all),
-		TESTS(edge_gone_before_the_grant), TESTS(exclusive_is_for_one), TESTS(owns), TESTS(account_deleted) };
+	const struct CMUnitTest tests[] = { TESTS(granted_to_one_edge), TESTS(never_granted), TESTS(logout_ends_it),
+		TESTS(password_ends_all), TESTS(edge_gone_before_the_grant), TESTS(exclusive_is_for_one), TESTS(owns),
+		TESTS(account_deleted) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,8 +77,7 @@ static enum outcome create(struct fx *f, const char *name, uint32_t special)
 	return ipc_mailbox_create(&f->edge[0], &q, &r, &f->a);
 }
 
-static enum outcome delete(struct fx *f, const char *name)
-{
+static enum outcome delete (struct fx *f, const char *name) {
 	struct ipc_mailbox_delete q = { .handle = f->handle, .name = str_z(name) };
 
 	return ipc_mailbox_delete(&f->edge[0], &q);
@@ -132,16 +131,16 @@ static void create_and_delete(struct fx *f)
 	assert_int_equal(create(f, "a/b/c", 0), EXISTS);
 	assert_int_equal(create(f, "INBOX", 0), EXISTS);
 	assert_int_equal(create(f, "inbox/x", 0), OK);
-	assert_int_equal(delete(f, "INBOX/x"), OK);
+	assert_int_equal(delete (f, "INBOX/x"), OK);
 	assert_int_equal(create(f, "a", MBOX_FLAGGED), OK);
 	LISTS(f, "a=1056 a/b=1280 a/b/c=0 ");
-	assert_int_equal(delete(f, "a"), OK);
+	assert_int_equal(delete (f, "a"), OK);
 	LISTS(f, "a=1280 a/b=1280 a/b/c=0 ");
-	assert_int_equal(delete(f, "a"), DENIED);
-	assert_int_equal(delete(f, "a/b/c"), OK);
+	assert_int_equal(delete (f, "a"), DENIED);
+	assert_int_equal(delete (f, "a/b/c"), OK);
 	LISTS(f, "");
-	assert_int_equal(delete(f, "inbox"), DENIED);
-	assert_int_equal(delete(f, "nowhere"), NO_SUCH);
+	assert_int_equal(delete (f, "inbox"), DENIED);
+	assert_int_equal(delete (f, "nowhere"), NO_SUCH);
 	assert_int_equal(create(f, "x", 1 << 20), BAD_SYNTAX);
 	fx_verified(f);
 }
@@ -161,7 +160,7 @@ static void rename_trees(struct fx *f)
 	assert_int_equal(create(f, "q/y/b", 0), OK);
 	assert_int_equal(rename_to(f, "z", "q"), EXISTS);
 	assert_int_equal(rename_to(f, "z", "z"), EXISTS);
-	assert_int_equal(delete(f, "q/y/b"), OK);
+	assert_int_equal(delete (f, "q/y/b"), OK);
 	assert_int_equal(rename_to(f, "z", "q"), OK);
 	LISTS(f, "ab=0 q=1280 q/y=1024 q/y/b=1024 q/y/b/c=0 ");
 	if (f->rocks) {
@@ -210,7 +209,7 @@ static void uidvalidity_is_never_used_again(struct fx *f)
 	assert_int_equal(create(f, "a", 0), OK);
 	first = fx_status(f, "a").uidvalidity;
 	assert_int_equal(fx_deliver_to(f, f->account, "1", "a", fx_letter(f, "x", 300), NULL), OK);
-	assert_int_equal(delete(f, "a"), OK);
+	assert_int_equal(delete (f, "a"), OK);
 	assert_int_equal(create(f, "a", 0), OK);
 	second = fx_status(f, "a").uidvalidity;
 	assert_true(second > first);
@@ -242,7 +241,7 @@ static void deleted_under_a_session(struct fx *f)
 	fx_account(f);
 	assert_int_equal(create(f, "a", 0), OK);
 	sel = fx_select(f, "a");
-	assert_int_equal(delete(f, "a"), OK);
+	assert_int_equal(delete (f, "a"), OK);
 	q = (struct ipc_sync){ .handle = f->handle, .sel = sel.sel };
 	assert_int_equal(ipc_sync(&f->edge[0], &q, &r, &f->a), REVOKED);
 	fx_verified(f);
@@ -268,9 +267,10 @@ BOTH(limits_hold)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(cleaning), cmocka_unit_test(order), TESTS(create_and_delete),
-		TESTS(rename_trees), TESTS(rename_inbox), TESTS(uidvalidity_is_never_used_again), TESTS(subscriptions),
-		TESTS(deleted_under_a_session), TESTS(limits_hold) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(cleaning), cmocka_unit_test(order),
+		TESTS(create_and_delete), TESTS(rename_trees), TESTS(rename_inbox),
+		TESTS(uidvalidity_is_never_used_again), TESTS(subscriptions), TESTS(deleted_under_a_session),
+		TESTS(limits_hold) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,8 +171,9 @@ static void other_files_are_refused(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(checksum_is_crc32c), cmocka_unit_test(names), cmocka_unit_test(bodies_come_back),
-		cmocka_unit_test(damage_is_seen), cmocka_unit_test(other_files_are_refused) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(checksum_is_crc32c), cmocka_unit_test(names),
+		cmocka_unit_test(bodies_come_back), cmocka_unit_test(damage_is_seen),
+		cmocka_unit_test(other_files_are_refused) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,7 +142,8 @@ static void check_sets(struct world *w, const struct model *m)
 		set[i] = (struct ipc_range){ (uint32_t)below(w, max + 1), (uint32_t)below(w, max + 1) };
 	s = seqmap_resolve(&map, by_uid, set, 3, &w->a);
 	for (size_t i = 0; i < m->n; i++) {
-		uint32_t number = by_uid ? m->uid[i] : (uint32_t)i + 1, last = by_uid ? m->uid[m->n - 1] : (uint32_t)m->n;
+		uint32_t number = by_uid ? m->uid[i] : (uint32_t)i + 1,
+			 last = by_uid ? m->uid[m->n - 1] : (uint32_t)m->n;
 		bool in = false;
 
 		for (int k = 0; k < 3; k++) {
@@ -250,8 +251,8 @@ static void an_empty_mailbox_has_no_star(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_follow_the_model), cmocka_unit_test(purges_only_when_worth_it),
-		cmocka_unit_test(an_empty_mailbox_has_no_star) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_follow_the_model),
+		cmocka_unit_test(purges_only_when_worth_it), cmocka_unit_test(an_empty_mailbox_has_no_star) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,19 +5,14 @@ COVER = build-cover
 J ?= 2
 .DEFAULT_GOAL := all
 
-# Meson reads the list of sources when it configures; configure again when a file came or went.
-$(BUILD)/build.ninja: meson.build
-	@meson setup $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),--reconfigure) $(MESON_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }; rm -f $(BUILD).log
 run: ## install what is missing, build, start the demo and send a letter through it; CHECK=1: end after that
 	@tools/install-deps run
+	@echo 'Building in $(BUILD) ...'
 	@$(MAKE) --no-print-directory all
 	@exec tools/demo $(if $(CHECK),check)
-.PHONY: all run sources help asan test check lint fmt cover fuzz clean
-sources:
-	@mkdir -p $(BUILD); { tools/sources src; ls src/store/rocks; tools/sources test; } >$(BUILD)/.sources.new; \
-	cmp -s $(BUILD)/.sources.new $(BUILD)/.sources || { mv $(BUILD)/.sources.new $(BUILD)/.sources; \
-	if [ -f $(BUILD)/build.ninja ]; then meson setup --reconfigure $(BUILD) >/dev/null; fi; }
-all: sources $(BUILD)/build.ninja ## build the server
+.PHONY: all run help asan test check lint fmt cover fuzz clean
+all: ## build the server, as build/sallyport
+	@tools/configure $(BUILD) $(MESON_ARGS)
 	@ninja -C $(BUILD) --quiet
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -28,6 +23,7 @@ test: asan ## unit and session suites under the sanitizers (T=prefix for others)
 	@tools/check -j $(J) $(or $(T),unit session)
 check: ## install what the checks need, build both ways, run every suite
 	@tools/install-deps check
+	@echo 'Building in $(BUILD) and, with sanitizers, in $(ASAN) ...'
 	@$(MAKE) --no-print-directory all MESON_ARGS=-Dtests=enabled
 	@$(MAKE) --no-print-directory asan
 	@tools/check -j $(J)

@@ -33,7 +33,7 @@ static bool has_news(const struct selection *x)
 {
 	const struct mailbox *m = x->mailbox;
 
-	return m->uidnext > x->known || m->n_keywords > x->keywords_told ||
+	return m->gone || m->uidnext > x->known || m->n_keywords > x->keywords_told ||
 	       (m->view && (m->view->modseq_max > x->seen_flags || m->view->dead_modseq_max > x->seen_dead));
 }
 

@@ -193,6 +193,7 @@ void mailbox_delete(struct account *a, struct mailbox *m)
 	}
 	engine_del(account_batch(a), KEY_STR(key_u32(key_of('B'), m->id)));
 	a->head.modseq++;
+	account_change(a, m); /* no row is written for what is gone, but its sessions are told */
 	mailbox_remove(a, m);
 }
 

@@ -189,13 +189,19 @@ static SUSPENDS enum outcome settled(struct session *x, struct str name, struct 
 	return *out && (*out)->view ? OK : TRY_LATER;
 }
 
-static SUSPENDS enum outcome delete (struct session *x, struct str wanted) {
-	struct mailbox *m; struct str name; enum outcome o = session_name(x, wanted, &name);
+static SUSPENDS enum outcome drop(struct session *x, struct str wanted)
+{
+	struct mailbox *m;
+	struct str name;
+	enum outcome o = session_name(x, wanted, &name);
 
-	if (o != OK) return o == BAD_SYNTAX ? NO_SUCH : o;
-	if (name_is_inbox(name)) return DENIED;
+	if (o != OK)
+		return o == BAD_SYNTAX ? NO_SUCH : o;
+	if (name_is_inbox(name))
+		return DENIED;
 	o = settled(x, name, &m);
-	if (o != OK) return o;
+	if (o != OK)
+		return o;
 	mailbox_delete(x->account, m);
 	return session_wait(x, account_stage(x->account));
 }
@@ -207,7 +213,7 @@ SUSPENDS void serve_mailbox_delete(void *ctx, struct ipc_call *c, const void *ms
 
 	if (!session_enter(&x, ctx, c, q->handle))
 		return;
-	ipc_mailbox_delete_reply_send(c, delete (&x, q->name));
+	ipc_mailbox_delete_reply_send(c, drop(&x, q->name));
 	session_leave(&x);
 }
 

@@ -298,6 +298,14 @@ static void run(void *arg)
 	link_close(&b->ctl);
 	task_sleep(b->sched, 50);
 	store_close(b->store);
+	t = clock_wall_us();
+	open_store(b);
+	t = clock_wall_us() - t;
+	printf("%7s opened again in %.0f ms\n", "", (double)t / 1000);
+	link_close(&b->post);
+	link_close(&b->ctl);
+	task_sleep(b->sched, 50);
+	store_close(b->store);
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)

@@ -13,12 +13,14 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define OPEN_MAX 256 /* descriptors kept for reading */
 #define ROW_VERSION 1
+#define RESERVE_STEP ((uint64_t)16 << 20)
 
 struct seg_row {
 	uint8_t version;
@@ -125,16 +127,12 @@ static void trim(struct rocks *r, struct seg *s)
 	close(fd);
 }
 
-static void begin_file(struct rocks *r, uint64_t first_body)
+static void begin_file(struct rocks *r)
 {
 	struct bodies *b = &r->bodies;
-	uint64_t size = b->segment_size;
 	struct seg *s = seg_add(b, b->next_number);
-	int fd;
+	int fd = segment_create(b->dir_fd, s->number, b->sync);
 
-	if (size < SEGMENT_HEADER_SIZE + first_body)
-		size = SEGMENT_HEADER_SIZE + first_body;
-	fd = segment_create(b->dir_fd, s->number, size, b->sync);
 	pthread_mutex_lock(&b->lock);
 	s->fd = fd;
 	b->n_open++;
@@ -175,6 +173,20 @@ static void end_file(struct rocks *r)
 	pthread_mutex_unlock(&b->lock);
 }
 
+/* In steps, so that little is set aside for nothing. Without room ahead writing goes on; it is the write that finds the disk full. */
+static void reserve(struct bodies *b, uint64_t footprint)
+{
+	struct seg *s = b->current;
+	uint64_t to = b->writer.at + footprint + RESERVE_STEP;
+
+	if (b->writer.at + footprint <= s->reserved)
+		return;
+	if (to > b->segment_size)
+		to = b->segment_size;
+	if (segment_reserve(b->writer.fd, s->reserved, to))
+		s->reserved = to > s->reserved ? to : s->reserved;
+}
+
 struct body_row bodies_add(struct rocks *r, uint64_t id, struct str body, int64_t created_s)
 {
 	struct bodies *b = &r->bodies;
@@ -184,7 +196,8 @@ struct body_row bodies_add(struct rocks *r, uint64_t id, struct str body, int64_
 	if (b->current && b->writer.at > SEGMENT_HEADER_SIZE && b->writer.at + footprint > b->segment_size)
 		end_file(r);
 	if (!b->current)
-		begin_file(r, footprint);
+		begin_file(r);
+	reserve(b, footprint);
 	row.segment = b->current->number;
 	row.place = segment_add(&b->writer, id, body);
 	b->current->end = b->writer.at;
@@ -289,7 +302,30 @@ static void load_rows(struct rocks *r)
 	rocksdb_iter_destroy(it);
 }
 
-/* A file without a row, newer than all with one, was begun and never acknowledged; an older one is of a rewrite whose row went. */
+/* Rows that came of a damaged log may know less than there was: then bodies are kept for whoever looks into it. */
+static void set_aside(struct rocks *r, const char *name)
+{
+	char lost[sizeof "4294967295.seg.lost"];
+
+	snprintf(lost, sizeof lost, "%s.lost", name);
+	log_error(r->log, "segment-unknown", "%s is kept as %s", name, lost);
+	if (renameat(r->bodies.dir_fd, name, r->bodies.dir_fd, lost) != 0)
+		die_errno("bodies: %s", lost);
+}
+
+/* A file without a row was begun and never acknowledged, or was rewritten and its row went. */
+static void sweep_file(struct rocks *r, const char *name, uint32_t number, uint32_t newest)
+{
+	struct seg *s = bodies_find(&r->bodies, number);
+
+	if (!s && r->torn)
+		set_aside(r, name);
+	else if (!s)
+		unlinkat(r->bodies.dir_fd, name, 0);
+	else if (number == newest && !r->torn)
+		trim(r, s);
+}
+
 static void sweep_files(struct rocks *r, uint32_t newest)
 {
 	int fd = dup(r->bodies.dir_fd);
@@ -300,14 +336,9 @@ static void sweep_files(struct rocks *r, uint32_t newest)
 	if (!d)
 		die_errno("bodies: opendir");
 	rewinddir(d);
-	while ((e = readdir(d))) {
-		if (!segment_name_parse(e->d_name, &number))
-			continue;
-		if (!bodies_find(&r->bodies, number))
-			unlinkat(r->bodies.dir_fd, e->d_name, 0);
-		else if (number == newest)
-			trim(r, bodies_find(&r->bodies, number));
-	}
+	while ((e = readdir(d)))
+		if (segment_name_parse(e->d_name, &number))
+			sweep_file(r, e->d_name, number, newest);
 	closedir(d);
 }
 

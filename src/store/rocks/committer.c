@@ -306,6 +306,9 @@ static void publish(struct rocks *r)
 		s->bytes_dead += r->bodies.segs.v[i]->dead;
 	}
 	r->published = *s;
+	r->ahead = r->bodies.current && r->bodies.current->reserved > r->bodies.current->end
+			   ? r->bodies.current->reserved - r->bodies.current->end
+			   : 0;
 }
 
 /* The caller holds the lock, when there are threads. */

@@ -239,12 +239,16 @@ static uint64_t rocks_bytes_free(struct engine *e)
 	struct rocks *r = (struct rocks *)(void *)e;
 	int64_t now = clock_monotonic_ms();
 	struct statvfs v;
+	uint64_t ahead;
 
 	if (r->free_asked_ms == 0 || now - r->free_asked_ms >= FREE_ASK_MS) {
 		r->free_asked_ms = now;
 		r->free_bytes = fstatvfs(r->dir_fd, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : 0;
 	}
-	return r->free_bytes;
+	pthread_mutex_lock(&r->lock);
+	ahead = r->ahead;
+	pthread_mutex_unlock(&r->lock);
+	return r->free_bytes + ahead;
 }
 
 static void rocks_stats(struct engine *e, struct engine_stats *out)
@@ -406,12 +410,24 @@ static bool make_dir(int dir_fd, const char *name)
 	return mkdirat(dir_fd, name, 0700) == 0 || errno == EEXIST;
 }
 
+static bool sync_parent(int dir_fd)
+{
+	int fd = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 static bool lock_dir(struct rocks *r, const struct engine_opts *o)
 {
-	if (mkdir(o->data_dir, 0700) != 0 && errno != EEXIST)
+	bool made = mkdir(o->data_dir, 0700) == 0;
+
+	if (!made && errno != EEXIST)
 		return refuse(o, "make directory");
 	r->dir_fd = open(o->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r->dir_fd < 0)
+	if (r->dir_fd < 0 || (made && !sync_parent(r->dir_fd)))
 		return refuse(o, "open directory");
 	r->lock_fd = openat(r->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (r->lock_fd < 0)
@@ -474,9 +490,11 @@ static rocksdb_t *open_db(struct rocks *r, const char *path, char **error)
 
 	if (!*error || !str_starts(str_z(*error), STR("Corruption:")))
 		return db;
-	log_error(r->log, "rows-torn", "%s: the log of writes is opened up to the first record that is not whole", *error);
+	log_error(r->log, "rows-torn", "%s: the log of writes is opened up to the first record that is not whole",
+		*error);
 	rocksdb_free(*error);
 	*error = NULL;
+	r->torn = true;
 	rocksdb_options_set_wal_recovery_mode(r->options, POINT_IN_TIME);
 	return rocksdb_open(r->options, path, error);
 }

@@ -26,11 +26,12 @@ struct seg {
 	uint32_t number;
 	int fd; /* -1: not open now */
 	uint64_t end, live, dead, n_live;
-	unsigned refs; /* readers now */
-	bool closed;   /* nothing is added any more */
-	bool gone;     /* unlinked; freed with its last reader */
-	bool damaged;  /* not rewritten */
-	bool dirty;    /* its row is to be written with the next group */
+	uint64_t reserved; /* bytes of the file that have room on the disk already */
+	unsigned refs;	   /* readers now */
+	bool closed;	   /* nothing is added any more */
+	bool gone;	   /* unlinked; freed with its last reader */
+	bool damaged;	   /* not rewritten */
+	bool dirty;	   /* its row is to be written with the next group */
 };
 
 /* The table of files. The committer alone changes it; lock guards the list, fd and refs against readers. */
@@ -62,6 +63,7 @@ struct rocks {
 	rocksdb_writebatch_t *wb; /* the committer's */
 	int dir_fd, lock_fd;
 	bool threads, sync;
+	bool torn; /* the log of rows ended in something that is not whole */
 	struct log *log;
 	uint64_t next_blob; /* atomic */
 	struct bodies bodies;
@@ -73,6 +75,7 @@ struct rocks {
 	struct node ports;
 	bool stop;
 	struct engine_stats published;
+	uint64_t ahead; /* bytes set aside in the current file */
 
 	struct engine_stats stats; /* the committer's */
 	struct rkey key;	   /* the committer's */

@@ -122,7 +122,7 @@ static struct file_head file_head(uint32_t number)
 	return h;
 }
 
-int segment_create(int dir_fd, uint32_t number, uint64_t size, bool sync)
+int segment_create(int dir_fd, uint32_t number, bool sync)
 {
 	char name[SEGMENT_NAME_SIZE];
 	struct file_head h = file_head(number);
@@ -132,14 +132,16 @@ int segment_create(int dir_fd, uint32_t number, uint64_t size, bool sync)
 	fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		die_errno("segment %s: create", name);
-	/* Room ahead keeps the file in one piece and its later syncs from growing it. Not every file system can. */
-	if (fallocate(fd, 0, 0, (off_t)size) != 0 && errno != EOPNOTSUPP)
-		die_errno("segment %s: fallocate", name);
 	if (pwrite(fd, &h, sizeof h, 0) != (ssize_t)sizeof h)
 		die_errno("segment %s: header", name);
 	if (sync && (fsync(fd) != 0 || fsync(dir_fd) != 0))
 		die_errno("segment %s: sync", name);
 	return fd;
+}
+
+bool segment_reserve(int fd, uint64_t from, uint64_t to)
+{
+	return from >= to || fallocate(fd, 0, (off_t)from, (off_t)(to - from)) == 0;
 }
 
 int segment_open(int dir_fd, uint32_t number)

@@ -22,8 +22,10 @@ uint32_t crc32c(uint32_t crc, struct str bytes); /* start with 0; may be continu
 void segment_name(uint32_t number, char out[SEGMENT_NAME_SIZE]); /* "00000001.seg" */
 bool segment_name_parse(const char *name, uint32_t *number);
 
-/* Makes the file with room for size bytes, durable with its name; dies on an I/O error. Returns the descriptor. */
-int segment_create(int dir_fd, uint32_t number, uint64_t size, bool sync);
+/* Makes the file, durable with its name; dies on an I/O error. Returns the descriptor. */
+int segment_create(int dir_fd, uint32_t number, bool sync);
+/* Room from one offset to another: keeps the file in one piece, and most syncs from growing it. False: the file system cannot, or has none. */
+bool segment_reserve(int fd, uint64_t from, uint64_t to);
 /* For reading, the header checked; -1 with errno (EBADMSG: no segment of that number and a known version). */
 int segment_open(int dir_fd, uint32_t number);
 

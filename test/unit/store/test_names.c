@@ -77,7 +77,8 @@ static enum outcome create(struct fx *f, const char *name, uint32_t special)
 	return ipc_mailbox_create(&f->edge[0], &q, &r, &f->a);
 }
 
-static enum outcome delete (struct fx *f, const char *name) {
+static enum outcome drop(struct fx *f, const char *name)
+{
 	struct ipc_mailbox_delete q = { .handle = f->handle, .name = str_z(name) };
 
 	return ipc_mailbox_delete(&f->edge[0], &q);
@@ -131,16 +132,16 @@ static void create_and_delete(struct fx *f)
 	assert_int_equal(create(f, "a/b/c", 0), EXISTS);
 	assert_int_equal(create(f, "INBOX", 0), EXISTS);
 	assert_int_equal(create(f, "inbox/x", 0), OK);
-	assert_int_equal(delete (f, "INBOX/x"), OK);
+	assert_int_equal(drop(f, "INBOX/x"), OK);
 	assert_int_equal(create(f, "a", MBOX_FLAGGED), OK);
 	LISTS(f, "a=1056 a/b=1280 a/b/c=0 ");
-	assert_int_equal(delete (f, "a"), OK);
+	assert_int_equal(drop(f, "a"), OK);
 	LISTS(f, "a=1280 a/b=1280 a/b/c=0 ");
-	assert_int_equal(delete (f, "a"), DENIED);
-	assert_int_equal(delete (f, "a/b/c"), OK);
+	assert_int_equal(drop(f, "a"), DENIED);
+	assert_int_equal(drop(f, "a/b/c"), OK);
 	LISTS(f, "");
-	assert_int_equal(delete (f, "inbox"), DENIED);
-	assert_int_equal(delete (f, "nowhere"), NO_SUCH);
+	assert_int_equal(drop(f, "inbox"), DENIED);
+	assert_int_equal(drop(f, "nowhere"), NO_SUCH);
 	assert_int_equal(create(f, "x", 1 << 20), BAD_SYNTAX);
 	fx_verified(f);
 }
@@ -160,7 +161,7 @@ static void rename_trees(struct fx *f)
 	assert_int_equal(create(f, "q/y/b", 0), OK);
 	assert_int_equal(rename_to(f, "z", "q"), EXISTS);
 	assert_int_equal(rename_to(f, "z", "z"), EXISTS);
-	assert_int_equal(delete (f, "q/y/b"), OK);
+	assert_int_equal(drop(f, "q/y/b"), OK);
 	assert_int_equal(rename_to(f, "z", "q"), OK);
 	LISTS(f, "ab=0 q=1280 q/y=1024 q/y/b=1024 q/y/b/c=0 ");
 	if (f->rocks) {
@@ -209,7 +210,7 @@ static void uidvalidity_is_never_used_again(struct fx *f)
 	assert_int_equal(create(f, "a", 0), OK);
 	first = fx_status(f, "a").uidvalidity;
 	assert_int_equal(fx_deliver_to(f, f->account, "1", "a", fx_letter(f, "x", 300), NULL), OK);
-	assert_int_equal(delete (f, "a"), OK);
+	assert_int_equal(drop(f, "a"), OK);
 	assert_int_equal(create(f, "a", 0), OK);
 	second = fx_status(f, "a").uidvalidity;
 	assert_true(second > first);
@@ -241,7 +242,9 @@ static void deleted_under_a_session(struct fx *f)
 	fx_account(f);
 	assert_int_equal(create(f, "a", 0), OK);
 	sel = fx_select(f, "a");
-	assert_int_equal(delete (f, "a"), OK);
+	assert_int_equal(drop(f, "a"), OK);
+	fx_settle(f);
+	assert_int_equal(f->n_changed, 1);
 	q = (struct ipc_sync){ .handle = f->handle, .sel = sel.sel };
 	assert_int_equal(ipc_sync(&f->edge[0], &q, &r, &f->a), REVOKED);
 	fx_verified(f);

@@ -82,7 +82,7 @@ static void bodies_come_back(void **state)
 	char *bytes = mem_alloc(BODIES * 100);
 	uint64_t at = SEGMENT_HEADER_SIZE;
 	struct buf out;
-	int fd = segment_create(d.fd, 3, 1 << 20, true);
+	int fd = segment_create(d.fd, 3, true);
 
 	(void)state;
 	rng_bytes(bytes, BODIES * 100);
@@ -126,7 +126,7 @@ static void damage_is_seen(void **state)
 	struct segment_place p;
 	struct segment_writer w;
 	struct buf out;
-	int fd = segment_create(d.fd, 1, 1 << 16, false);
+	int fd = segment_create(d.fd, 1, false);
 
 	(void)state;
 	segment_writer_init(&w, fd, SEGMENT_HEADER_SIZE);
@@ -157,7 +157,7 @@ static void damage_is_seen(void **state)
 static void other_files_are_refused(void **state)
 {
 	struct dir d = make_dir();
-	int fd = segment_create(d.fd, 1, 1 << 16, false);
+	int fd = segment_create(d.fd, 1, false);
 
 	(void)state;
 	assert_int_equal(pwrite(fd, "\2", 1, 8), 1); /* a version to come */

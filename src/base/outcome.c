@@ -12,6 +12,8 @@ static const char *const names[OUTCOME_COUNT] = {
 	[IN_USE] = "in-use",
 	[REVOKED] = "revoked",
 	[TRY_LATER] = "try-later",
+	[NO_ROOM] = "no-room",
+	[UNANSWERED] = "unanswered",
 	[FAILED] = "failed",
 };
 

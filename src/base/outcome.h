@@ -16,6 +16,8 @@ enum outcome {
 	IN_USE,     /* somebody else holds it now, as a POP3 maildrop */
 	REVOKED,    /* the handle is of an earlier life of store or was taken back: log in again */
 	TRY_LATER,  /* nothing happened; the same request may succeed later */
+	NO_ROOM,    /* the disk, or the memory for letters, is full for now */
+	UNANSWERED, /* no answer came to a request that was sent: it was carried out, or it was not */
 	FAILED,     /* cannot be done, and trying again will not help */
 	OUTCOME_COUNT
 };

@@ -11,7 +11,7 @@ static SUSPENDS enum outcome report(struct imap *im)
 {
 	enum outcome o = imap_sync(im, true);
 
-	if (o == TRY_LATER) {
+	if (o == TRY_LATER || o == UNANSWERED) {
 		im->d->account.changed = false;
 		im->box.owed = true; /* with the next change, or the next command */
 		o = OK;

@@ -24,6 +24,8 @@ static const struct reply replies[OUTCOME_COUNT] = {
 	[IN_USE] = { "NO", "INUSE", "Another session holds it" },
 	[REVOKED] = { "NO", "UNAVAILABLE", "The login has ended" },
 	[TRY_LATER] = { "NO", "UNAVAILABLE", "Not now; try again later" },
+	[NO_ROOM] = { "NO", "LIMIT", "There is no room for more mail now; try again later" },
+	[UNANSWERED] = { "NO", "UNAVAILABLE", "Not now; try again later" },
 	[FAILED] = { "NO", "SERVERBUG", "This failed, and trying again will not help" },
 };
 
@@ -82,6 +84,11 @@ void imap_reply(struct imap *im, enum outcome o)
 	struct reply r = reply_of(im->command ? im->command->flags : 0, o);
 	struct str code = im->text.n || im->code.n ? im->code : str_z(r.code);
 
+	/* After NO a client would append, copy or move once more. */
+	if (o == UNANSWERED && im->command && im->command->flags & (IMAP_MAKES | IMAP_WRITES)) {
+		im->bye = "[UNAVAILABLE] It is not known whether the command was carried out";
+		return;
+	}
 	buf_add(&im->out, im->tag);
 	buf_addc(&im->out, ' ');
 	buf_addz(&im->out, r.kind);

@@ -156,7 +156,7 @@ SUSPENDS enum outcome imap_sync(struct imap *im, bool expunges)
 		arena_reset(&im->work);
 		o = ipc_sync(account->store, &m, &r, &im->work);
 		if (o != OK) {
-			account->changed = o == TRY_LATER; /* the news is still there */
+			account->changed = o == TRY_LATER || o == UNANSWERED; /* the news is still there */
 			return o;
 		}
 		add_news(im, &r);

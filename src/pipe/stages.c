@@ -2,7 +2,8 @@
  * Suspends    in calls to store and scan.
  * Invariants  I1 an account gets a letter once, however many of its addresses were named.
  *             I2 one account: delivered under the trace id, which the account remembers; asking again does no harm.
- *             I3 several: durable in one lane before anybody is told, delivered afterwards.
+ *             I3 several: durable in one lane before anybody is told, delivered afterwards; each account remembers the trace id too.
+ *             I4 what may have been kept is never called refused: it ends UNANSWERED.
  */
 #include "pipe/letter.h"
 
@@ -17,6 +18,7 @@ SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 {
 	struct ipc_owns m = { .edge = l->edge, .edge_life = l->edge_life, .handle = l->m->handle, .from = l->m->from };
 	struct ipc_owns_reply r;
+	enum outcome o;
 
 	if (l->m->n_rcpts == 0 || l->m->trace.n == 0)
 		return BAD_SYNTAX;
@@ -24,7 +26,8 @@ SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 		return DENIED;
 	if (!l->submission || l->m->from_null)
 		return OK;
-	return ipc_owns(post_store_of_handle(l->post, m.handle), &m, &r, NULL);
+	o = ipc_owns(post_store_of_handle(l->post, m.handle), &m, &r, NULL);
+	return o == UNANSWERED ? TRY_LATER : o;
 }
 
 /* ---- resolve */
@@ -53,7 +56,7 @@ static SUSPENDS enum outcome resolve_each(struct pipe_letter *l, struct map *see
 		/* It was fine at RCPT a moment ago. When one of several is not any more, the client shall ask again for
 		 * each; a refusal here would be one of all. */
 		if (o != OK)
-			return l->m->n_rcpts == 1 ? o : TRY_LATER;
+			return o == UNANSWERED || (l->m->n_rcpts > 1 && o != NO_ROOM) ? TRY_LATER : o;
 		add_targets(l, seen, &l->m->rcpts[i], &r);
 	}
 	return l->targets.n ? OK : NO_SUCH;
@@ -79,6 +82,12 @@ SUSPENDS enum outcome pipe_scan(struct pipe_letter *l)
 
 /* ---- store */
 
+/* I4. */
+static enum outcome second_try(enum outcome first, enum outcome second)
+{
+	return second != OK && first == UNANSWERED ? UNANSWERED : second;
+}
+
 static SUSPENDS enum outcome deliver(struct pipe_letter *l)
 {
 	const struct pipe_target *t = &l->targets.v[0];
@@ -90,8 +99,8 @@ static SUSPENDS enum outcome deliver(struct pipe_letter *l)
 	struct link *store = post_store_of_account(l->post, t->account);
 	enum outcome o = ipc_deliver(store, &m, &r, NULL);
 
-	if (o == TRY_LATER) /* I2: a store that went and came back may have it already */
-		o = ipc_deliver(store, &m, &r, NULL);
+	if (o == TRY_LATER || o == UNANSWERED) /* I2: a store that went and came back may have it already */
+		o = second_try(o, ipc_deliver(store, &m, &r, NULL));
 	return o;
 }
 
@@ -133,8 +142,10 @@ static SUSPENDS enum outcome queue(struct pipe_letter *l)
 		m.n_rcpts = fill_rcpts(l, &at, rcpts);
 		m.rcpts = rcpts;
 		o = ipc_queue_put(lane->store, &m, &r, NULL);
+		if (o == TRY_LATER || o == UNANSWERED)
+			o = second_try(o, ipc_queue_put(lane->store, &m, &r, NULL));
 		if (o != OK)
-			return o;
+			return part ? UNANSWERED : o;
 		lane_add(lane, r.id);
 	}
 	return OK;

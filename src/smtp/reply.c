@@ -29,7 +29,8 @@ static const struct smtp_reply_text replies[SMTP_REPLY_COUNT] = {
 
 	[SMTP_LATER]          = { 451, "4.3.0", "Not possible now; try again later" },
 	[SMTP_LETTER_RATE]    = { 451, "4.7.1", "Too many letters from your address; try again later" },
-	[SMTP_NO_ROOM]        = { 452, "4.3.1", "Too much mail at once; try again later" },
+	[SMTP_NO_ROOM]        = { 452, "4.3.1", "No room for more mail now; try again later" },
+	[SMTP_UNANSWERED]     = { 451, "4.3.0", "Nobody knows whether the letter was kept" }, /* never said: the connection ends */
 	[SMTP_MANY_RCPTS]     = { 452, "4.5.3", "Too many recipients; send the letter to the others again" },
 	[SMTP_RCPT_FULL]      = { 452, "4.2.2", "The mailbox is full" },
 	[SMTP_LOGIN_LATER]    = { 454, "4.7.0", "Login is not possible now; try again later" },
@@ -92,11 +93,12 @@ static const enum smtp_reply outcomes[SMTP_STEP_COUNT][OUTCOME_COUNT] = {
 	},
 	[SMTP_STEP_RCPT] = {
 		[OK] = SMTP_RCPT_OK, [BAD_SYNTAX] = SMTP_BAD_RCPT, [NO_SUCH] = SMTP_NO_SUCH_RCPT, [DENIED] = SMTP_NO_RELAY,
-		[OVER_LIMIT] = SMTP_RCPT_FULL, [REVOKED] = SMTP_LOGIN_ENDED,
+		[OVER_LIMIT] = SMTP_RCPT_FULL, [REVOKED] = SMTP_LOGIN_ENDED, [NO_ROOM] = SMTP_NO_ROOM,
 	},
 	[SMTP_STEP_LETTER] = {
 		[OK] = SMTP_LETTER_OK, [NO_SUCH] = SMTP_NO_SUCH_RCPT, [DENIED] = SMTP_LETTER_REFUSED, [OVER_LIMIT] = SMTP_RCPT_FULL,
 		[BAD_SYNTAX] = SMTP_LETTER_FAILED, [REVOKED] = SMTP_LOGIN_ENDED, [FAILED] = SMTP_LETTER_FAILED,
+		[NO_ROOM] = SMTP_NO_ROOM, [UNANSWERED] = SMTP_UNANSWERED,
 	},
 };
 /* clang-format on */

@@ -3,7 +3,8 @@
  * Trust       runs in edge; envelope and text are hostile; no verdict on the content is made here.
  * Owns        the body writer while a text comes in; it counts against the edge's budget.
  * Suspends    in calls to post and reading the text.
- * Invariants  I1 250 to a text is said only after post said OK to it.
+ * Invariants  I1 250 to a text is said only after post said OK to it; when nobody knows whether it was kept, nothing is said:
+ *             a client that reads a refusal sends the letter again, and its reader would have two.
  *             I2 a text that cannot be taken is swallowed to its true end: none of it is read as a command.
  */
 #include "smtp/session.h"
@@ -12,6 +13,7 @@
 #include "smtp/data.h"
 
 #define LETTER_CALL_MS 60000      /* longer than all post's own waits together, so that it knows the outcome first */
+#define LETTER_AGAIN_MS 30000
 #define DATA_STEP ((uint64_t)4096) /* bytes that must come within the time for a part of a letter */
 
 /* ---- MAIL */
@@ -185,6 +187,9 @@ static SUSPENDS enum smtp_reply hand_over(struct smtp *s, const char *trace, con
 	};
 	enum outcome o = ipc_letter_within(d->post, &m, &reply, &s->letter, LETTER_CALL_MS);
 
+	/* A post that died may have kept it; under the same trace id it is kept once. */
+	if (o == UNANSWERED && ipc_letter_within(d->post, &m, &reply, &s->letter, LETTER_AGAIN_MS) == OK)
+		o = OK;
 	*text = reply.text;
 	return smtp_reply_of(SMTP_STEP_LETTER, o);
 }
@@ -247,6 +252,8 @@ SUSPENDS void smtp_data_run(struct smtp *s, struct str args)
 		if (r == SMTP_LETTER_OK) {
 			s->n_accepted++;
 			smtp_say_text(s, r, text);
+		} else if (r == SMTP_UNANSWERED) {
+			s->closing = true; /* I1 */
 		} else {
 			smtp_say(s, r);
 		}

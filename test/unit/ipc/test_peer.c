@@ -364,7 +364,7 @@ static void be_late(struct world *w)
 	int64_t before_ms = sched_now_ms(w->s);
 	struct ipc_status_reply r = { .id = 9 };
 
-	assert_int_equal(ask_status(w, 1000, 100, &r), TRY_LATER);
+	assert_int_equal(ask_status(w, 1000, 100, &r), UNANSWERED);
 	assert_int_equal(sched_now_ms(w->s), before_ms + 100);
 	assert_int_equal(r.id, 0);
 	task_sleep(w->s, 2000); /* the late answer comes and goes */
@@ -393,7 +393,7 @@ static void be_cancelled(struct world *w)
 	task_cancel(t);
 	task_sleep(w->s, 1);
 	assert_int_equal(w->n_done, 1);
-	assert_int_equal(x.result, TRY_LATER);
+	assert_int_equal(x.result, UNANSWERED);
 }
 
 static void a_cancelled_caller_leaves_at_once(void **state)
@@ -424,7 +424,7 @@ static void lose_the_server(struct world *w)
 	task_sleep(w->s, 10);
 	assert_int_equal(w->n_done, 3);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(x[i].result, TRY_LATER);
+		assert_int_equal(x[i].result, UNANSWERED);
 	assert_null(w->link.peer);
 	assert_int_equal(w->n_gone, 0); /* handlers are still at work */
 	task_sleep(w->s, 1500);
@@ -545,7 +545,7 @@ static void send_unsound(struct world *w, int fd, uint64_t size)
 	struct body b = { .size = size, .fd = fd };
 	uint32_t uid;
 
-	assert_int_equal(append(w, &b, &uid), TRY_LATER);
+	assert_int_equal(append(w, &b, &uid), UNANSWERED);
 	assert_null(w->link.peer);
 	close(fd);
 }
@@ -972,38 +972,38 @@ static void reply_twice(struct world *w)
 
 static void reply_cut_short(struct world *w)
 {
-	hostile_server(w, &(struct wrong_reply){ STATUS_REPLY, STATUS_REPLY_SIZE - 1, 1 }, TRY_LATER);
+	hostile_server(w, &(struct wrong_reply){ STATUS_REPLY, STATUS_REPLY_SIZE - 1, 1 }, UNANSWERED);
 }
 
 static void reply_without_fields(struct world *w)
 {
-	hostile_server(w, &(struct wrong_reply){ STATUS_REPLY, 0, 1 }, TRY_LATER);
+	hostile_server(w, &(struct wrong_reply){ STATUS_REPLY, 0, 1 }, UNANSWERED);
 }
 
 static void reply_of_another_type(struct world *w)
 {
-	hostile_server(w, &(struct wrong_reply){ { .type = IPC_UNSELECT, .kind = IPC_KIND_REPLY }, 0, 1 }, TRY_LATER);
+	hostile_server(w, &(struct wrong_reply){ { .type = IPC_UNSELECT, .kind = IPC_KIND_REPLY }, 0, 1 }, UNANSWERED);
 }
 
 static void reply_to_another_id(struct world *w)
 {
 	hostile_server(w,
 		&(struct wrong_reply){ { .id = 1, .type = IPC_STATUS, .kind = IPC_KIND_REPLY }, STATUS_REPLY_SIZE, 1 },
-		TRY_LATER);
+		UNANSWERED);
 }
 
 static void reply_to_another_turn(struct world *w)
 {
 	struct ipc_header h = { .id = UINT64_C(1) << 32, .type = IPC_STATUS, .kind = IPC_KIND_REPLY };
 
-	hostile_server(w, &(struct wrong_reply){ h, STATUS_REPLY_SIZE, 1 }, TRY_LATER);
+	hostile_server(w, &(struct wrong_reply){ h, STATUS_REPLY_SIZE, 1 }, UNANSWERED);
 }
 
 static void reply_with_no_outcome(struct world *w)
 {
 	struct ipc_header h = { .type = IPC_STATUS, .kind = IPC_KIND_REPLY, .outcome = OUTCOME_COUNT };
 
-	hostile_server(w, &(struct wrong_reply){ h, 0, 1 }, TRY_LATER);
+	hostile_server(w, &(struct wrong_reply){ h, 0, 1 }, UNANSWERED);
 }
 
 static void wrong_replies_end_the_channel(void **state)

@@ -303,10 +303,11 @@ static void load_rows(struct rocks *r)
 }
 
 /* Rows that came of a damaged log may know less than there was: then bodies are kept for whoever looks into it. */
-static void set_aside(struct rocks *r, const char *name)
+static void set_aside(struct rocks *r, uint32_t number)
 {
-	char lost[sizeof "4294967295.seg.lost"];
+	char name[SEGMENT_NAME_SIZE], lost[SEGMENT_NAME_SIZE + 8];
 
+	segment_name(number, name);
 	snprintf(lost, sizeof lost, "%s.lost", name);
 	log_error(r->log, "segment-unknown", "%s is kept as %s", name, lost);
 	if (renameat(r->bodies.dir_fd, name, r->bodies.dir_fd, lost) != 0)
@@ -319,7 +320,7 @@ static void sweep_file(struct rocks *r, const char *name, uint32_t number, uint3
 	struct seg *s = bodies_find(&r->bodies, number);
 
 	if (!s && r->torn)
-		set_aside(r, name);
+		set_aside(r, number);
 	else if (!s)
 		unlinkat(r->bodies.dir_fd, name, 0);
 	else if (number == newest && !r->torn)

@@ -21,6 +21,7 @@
 
 #define FORMAT 1
 #define WAL_MAX ((uint64_t)64 << 20)
+#define MEMTABLE_SIZE ((size_t)24 << 20) /* about what a restart replays: 64 MiB took 1.5 s on two busy cores */
 #define FREE_ASK_MS 500
 enum { TORN_TAIL = 0, POINT_IN_TIME = 2 }; /* recovery modes of the log (rocksdb/options.h) */
 
@@ -375,9 +376,9 @@ static rocksdb_options_t *make_options(void)
 
 	rocksdb_options_set_create_if_missing(o, 1);
 	rocksdb_options_set_paranoid_checks(o, 1);
-	rocksdb_options_set_wal_recovery_mode(o, 0);	    /* tolerate a torn tail, and nothing else */
-	rocksdb_options_set_max_total_wal_size(o, WAL_MAX); /* what a restart replays */
-	rocksdb_options_set_write_buffer_size(o, (size_t)WAL_MAX);
+	rocksdb_options_set_wal_recovery_mode(o, 0); /* tolerate a torn tail, and nothing else */
+	rocksdb_options_set_max_total_wal_size(o, WAL_MAX);
+	rocksdb_options_set_write_buffer_size(o, MEMTABLE_SIZE);
 	rocksdb_options_set_max_write_buffer_number(o, 3);
 	rocksdb_options_set_max_background_jobs(o, 2);
 	rocksdb_options_set_max_open_files(o, 512);

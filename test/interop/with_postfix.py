@@ -29,7 +29,7 @@ alias_maps =
 alias_database =
 smtp_tls_security_level = {tls}
 smtp_tls_CAfile = {ca}
-smtp_tls_verify_cert_match = mail.demo.test
+smtp_tls_loglevel = 1
 smtp_tls_secure_cert_match = mail.demo.test
 minimal_backoff_time = 2s
 maximal_backoff_time = 3s
@@ -67,7 +67,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    def __init__(self, s, name, tls="encrypt"):
+    def __init__(self, s, name, tls="secure"):
         self.dir, self.inlet = os.path.join(s.dir, name), free_base(1)
         for sub in ("", "/queue", "/data", "/etc"):
             os.mkdir(self.dir + sub)

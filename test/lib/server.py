@@ -67,6 +67,18 @@ def make_certificate(directory):
             "-days", "2", "-extfile", "san.cnf")
 
 
+def group_of(leader):
+    """The pids of a process group, without those that have ended and wait to be asked for their status."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open("/proc/%s/stat" % pid) as f:
+                state, _parent, group = f.read().rpartition(")")[2].split()[:3]
+            if int(group) == leader and state not in "ZX":
+                found.append(int(pid))
+    return found
+
+
 class Server:
     """settings: {"limits": {"letter_rate": 5}, "": {"disk_reserve": "1M"}} is added to the configuration, "" being its top level.
     embedded: all roles in one process (-X). unprivileged: as a user without rights, also when the test is root's.
@@ -212,6 +224,9 @@ class Server:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        until = time.monotonic() + 5
+        while group_of(self.process.pid) and time.monotonic() < until:
+            time.sleep(0.002)
 
     def restart(self):
         self.stop()

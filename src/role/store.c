@@ -103,6 +103,25 @@ static struct engine *open_engine(struct store_role *r, struct buf *why)
 	return c->store.engine == CONF_ENGINE_MEMORY ? engine_mem_open(&o) : engine_rocks_load(&o);
 }
 
+static struct store_limits limits_of(const struct store_role *r)
+{
+	const struct conf *c = r->host->conf->conf;
+
+	return (struct store_limits){ .message_size_max = c->limits.message_size_max,
+		.mailbox_name_size_max = c->limits.mailbox_name_size_max, .mailbox_depth_max = c->limits.mailbox_depth_max,
+		.mailboxes_max = c->limits.mailboxes_max, .keywords_max = c->limits.keywords_max, .quota_bytes = c->limits.quota_size,
+		.quota_messages = c->limits.quota_messages, .disk_reserve = c->disk_reserve_size,
+		.keep_expunged_ms = c->store.keep_expunged_ms, .hostname = c->hostname };
+}
+
+static void store_reconfigured(void *self)
+{
+	struct store_role *r = self;
+
+	if (r->store)
+		store_set_limits(r->store, limits_of(r));
+}
+
 static SUSPENDS void open_main(void *arg)
 {
 	struct store_role *r = arg;
@@ -111,10 +130,7 @@ static SUSPENDS void open_main(void *arg)
 		.body_budget = SCAN_BUDGET };
 	struct buf why;
 
-	o.limits = (struct store_limits){ .message_size_max = c->limits.message_size_max,
-		.mailbox_name_size_max = c->limits.mailbox_name_size_max, .mailbox_depth_max = c->limits.mailbox_depth_max,
-		.mailboxes_max = c->limits.mailboxes_max, .keywords_max = c->limits.keywords_max, .quota_bytes = c->limits.quota_size,
-		.quota_messages = c->limits.quota_messages, .disk_reserve = c->disk_reserve_size, .keep_expunged_ms = c->store.keep_expunged_ms };
+	o.limits = limits_of(r);
 	buf_init(&why, 4096);
 	o.engine = open_engine(r, &why);
 	if (o.engine)
@@ -122,6 +138,7 @@ static SUSPENDS void open_main(void *arg)
 	if (!r->store)
 		die("role/store: %s: %.*s", c->data_dir.p, STR_ARG(buf_str(&why)));
 	buf_fini(&why);
+	store_reconfigured(r); /* a reload may have come meanwhile, and limits borrow from the configuration */
 	for (size_t i = 0; i < r->waiting.n; i++)
 		take_up(r, &r->waiting.v[i]);
 	vec_free(&r->waiting);
@@ -165,6 +182,7 @@ const struct host_ops store_ops = {
 	.open = store_role_open,
 	.raw_channel = store_raw_channel,
 	.go = store_go,
+	.reconfigured = store_reconfigured,
 	.stop = store_stop,
 	.close = store_role_close,
 };

@@ -140,6 +140,29 @@ static bool take_duty(struct resolving *r, const struct pending *p, const struct
 	return domain->first.n && take_account(r, p, domain->first);
 }
 
+static bool first_row(void *arg, const struct engine_row *row)
+{
+	struct buf *domain = arg;
+
+	buf_add(domain, str_from(row->key, 1));
+	return false;
+}
+
+/* A letter to this server's own postmaster, named without a domain or with the server's name, which need not be a domain of ours. */
+static bool own_duty(struct resolving *r, struct pending *p)
+{
+	struct engine_range all = { .partition = PARTITION_DIRECTORY, .from = STR("d"), .to = STR("e") };
+	struct buf domain;
+
+	if (!str_eq(p->local, STR("postmaster")) || !str_ieq(p->domain, r->d->shard->limits->hostname))
+		return false;
+	buf_init(&domain, ENGINE_KEY_MAX);
+	engine_range(r->d->part.port, &all, first_row, &domain);
+	p->domain = arena_dup(r->a, buf_str(&domain));
+	buf_fini(&domain);
+	return p->domain.n > 0;
+}
+
 static void look(struct resolving *r, const struct pending *p)
 {
 	ssize_t plus = str_find(p->local, DETAIL);
@@ -173,7 +196,7 @@ enum outcome directory_resolve(
 	struct domain_row domain;
 
 	*out = (struct targets){ 0 };
-	if (!domain_get(&r, first.domain, &domain))
+	if (!domain_get(&r, first.domain, &domain) && !own_duty(&r, &first))
 		return DENIED;
 	if (first.local.n == 0)
 		return NO_SUCH;

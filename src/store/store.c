@@ -96,6 +96,11 @@ static SUSPENDS void store_free(struct store *s)
 	free(s);
 }
 
+void store_set_limits(struct store *s, struct store_limits limits)
+{
+	s->limits = limits;
+}
+
 struct store *store_open(const struct store_opts *o, struct buf *why)
 {
 	struct store *s = mem_new(struct store);

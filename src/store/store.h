@@ -20,6 +20,7 @@ struct store_limits {
 	uint64_t quota_messages;
 	uint64_t disk_reserve; /* bytes that stay free */
 	int64_t keep_expunged_ms;
+	struct str hostname;       /* postmaster there is the first domain's (RFC 5321 4.5.1); kept */
 	uint64_t cache_size; /* bytes of accounts and views in memory; 0: 256 MiB */
 };
 
@@ -41,6 +42,7 @@ SUSPENDS struct store *store_open(const struct store_opts *o, struct buf *why);
 /* In a task, when no handler is running any more: waits for commits under way, writes what was left for later, closes the engine. */
 SUSPENDS void store_close(struct store *s);
 const struct ipc_service *store_service(struct store *s);
+void store_set_limits(struct store *s, struct store_limits limits); /* from now on */
 
 /* One round of the garbage collector: bodies without references whose candidate is older than keep_expunged. Returns how many went. */
 SUSPENDS size_t store_collect(struct store *s);

@@ -54,7 +54,7 @@ def _(s):
 
 @case("postmaster and abuse are deliverable without being made")
 def _(s):
-    for i, to in enumerate(("postmaster@demo.test", "Postmaster@demo.test", "abuse@demo.test", "postmaster")):
+    for i, to in enumerate(("postmaster@demo.test", "Postmaster@demo.test", "abuse@demo.test", "postmaster", "PostMaster@mail.demo.test")):
         with Raw(s, "smtp") as c:
             c.smtp("EHLO c.test")
             c.smtp("MAIL FROM:<>")
@@ -97,7 +97,7 @@ def _(s):
 
 @case("nobody can relay: not by a plain address, nor by old tricks")
 def _(s):
-    for to in ("x@far.test", "x%far.test@demo.test", "@demo.test:x@far.test", '"x@far.test"@demo.test', "far.test!x@demo.test", "x@[127.0.0.1]",
+    for to in ("x@far.test", "postmaster@far.test", "x@mail.demo.test", "x%far.test@demo.test", "@demo.test:x@far.test", '"x@far.test"@demo.test', "far.test!x@demo.test", "x@[127.0.0.1]",
                "x@[192.0.2.1]", "x@demo.test@far.test", "x@sub.demo.test", "x@demo.test.far.test"):
         with Raw(s, "smtp") as c:
             c.smtp("EHLO c.test")

@@ -37,6 +37,8 @@ def _(s):
                 fields = dict(l.rstrip("\n").split(":\t", 1) for l in f if ":\t" in l)
             check_equal(fields["Seccomp"].strip(), "2", line)
             check_equal(fields["NoNewPrivs"].strip(), "1", line)
+            if line.startswith("role\tmaster\t"):
+                continue  # it binds ports and reads the key as who started it
             assert fields["Uid"].split()[0] != "0", "a role is root: " + line
             check_equal(int(fields["CapEff"], 16), 0, line)
 

@@ -10,7 +10,7 @@ run: ## install what is missing, build, start the demo and send a letter through
 	@echo 'Building in $(BUILD) ...'
 	@$(MAKE) --no-print-directory all
 	@exec tools/demo $(if $(CHECK),check)
-.PHONY: all run help asan test check lint fmt cover fuzz clean
+.PHONY: all run help asan test check check-ready lint fmt cover fuzz clean
 all: ## build the server, as build/sallyport
 	@tools/configure $(BUILD) $(MESON_ARGS)
 	@ninja -C $(BUILD) --quiet
@@ -21,12 +21,13 @@ asan: ## build with the address and undefined-behaviour sanitizers, in build-asa
 	@$(MAKE) --no-print-directory all BUILD=$(ASAN) MESON_ARGS='-Db_sanitize=address,undefined -Dtests=enabled'
 test: asan ## unit and session suites under the sanitizers (T=prefix for others)
 	@tools/check -j $(J) $(or $(T),unit session)
-check: ## install what the checks need, build both ways, run every suite
+check: check-ready ## install what the checks need, build both ways, run every suite
+	@tools/check -j $(J)
+check-ready: ## the same up to the suites
 	@tools/install-deps check
 	@echo 'Building in $(BUILD) and, with sanitizers, in $(ASAN) ...'
 	@$(MAKE) --no-print-directory all MESON_ARGS=-Dtests=enabled
 	@$(MAKE) --no-print-directory asan
-	@tools/check -j $(J)
 lint: ## the rules of HACKING.md that a program can check
 	@tools/lint
 fmt: ## format all C with clang-format

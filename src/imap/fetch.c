@@ -25,7 +25,8 @@ struct fetching {
 	struct imap_fetch items;
 	uint32_t want; /* WANT_* */
 	bool picks;    /* some item picks fields of a header */
-	struct arena *index_arena;
+	struct arena *index_arena;  /* of a row */
+	struct arena *header_arena; /* of an item that picks fields */
 	const struct ipc_row *row;
 	struct imap_message message;
 	struct mail_index index;
@@ -91,6 +92,17 @@ static SUSPENDS void flush_row(struct fetching *f)
 	imap_out_flush(f->im);
 }
 
+/* Much of it does not wait for the row's end: an answer may have many items. */
+static SUSPENDS void add_bytes(struct fetching *f, struct str bytes)
+{
+	if (bytes.n > 4096) {
+		flush_row(f);
+		stream_write(&f->im->d->stream, bytes);
+	} else {
+		buf_add(&f->im->out, bytes);
+	}
+}
+
 /* The bytes [at, at + n) as a literal. The first piece is had before anything is promised. */
 static SUSPENDS enum outcome add_span(struct fetching *f, uint32_t at, uint32_t n)
 {
@@ -107,12 +119,7 @@ static SUSPENDS enum outcome add_span(struct fetching *f, uint32_t at, uint32_t 
 	if (o != OK)
 		return o;
 	add_literal(im, n);
-	if (first.n > 4096) {
-		flush_row(f);
-		stream_write(&im->d->stream, first);
-	} else {
-		buf_add(&im->out, first);
-	}
+	add_bytes(f, first);
 	if (n > first.n) {
 		flush_row(f);
 		stream_rest(f, at + (uint32_t)first.n, n - (uint32_t)first.n);
@@ -132,9 +139,9 @@ static SUSPENDS enum outcome gather(struct fetching *f, uint32_t at, uint32_t n,
 	*out = inline_bytes(f, at, n);
 	if (out->n == n)
 		return OK;
-	p = arena_alloc(f->index_arena, n);
+	p = arena_alloc(f->header_arena, n);
 	for (have = 0; have < n; have += (uint32_t)got.n) {
-		enum outcome o = read_piece(f, at + have, n - have, &got, f->index_arena);
+		enum outcome o = read_piece(f, at + have, n - have, &got, f->header_arena);
 
 		if (o != OK)
 			return o;
@@ -144,27 +151,33 @@ static SUSPENDS enum outcome gather(struct fetching *f, uint32_t at, uint32_t n,
 	return OK;
 }
 
-static SUSPENDS enum outcome add_fields(struct fetching *f, const struct imap_fetch_item *i, uint32_t at, uint32_t n)
+static SUSPENDS void add_picked(struct fetching *f, const struct imap_fetch_item *i, struct str header)
 {
-	struct str header;
-	enum outcome o = gather(f, at, n, &header);
 	struct buf picked;
 	uint32_t from = 0, size;
 
-	if (o == NO_SUCH) {
-		buf_addz(&f->im->out, " NIL");
-		return OK;
-	}
-	if (o != OK)
-		return o;
 	buf_init(&picked, header.n + 2);
 	mail_header_pick(header, i->names, i->n_names, i->section == IMAP_SECTION_FIELDS_NOT, &picked);
 	size = (uint32_t)picked.n;
 	imap_section_cut(i, &from, &size);
 	add_literal(f->im, size);
-	buf_add(&f->im->out, str_sub(buf_str(&picked), from, size));
+	add_bytes(f, str_sub(buf_str(&picked), from, size));
 	buf_fini(&picked);
-	return OK;
+}
+
+static SUSPENDS enum outcome add_fields(struct fetching *f, const struct imap_fetch_item *i, uint32_t at, uint32_t n)
+{
+	struct str header;
+	enum outcome o = gather(f, at, n, &header);
+
+	if (o == NO_SUCH) {
+		buf_addz(&f->im->out, " NIL");
+		o = OK;
+	} else if (o == OK) {
+		add_picked(f, i, header);
+	}
+	arena_reset(f->header_arena);
+	return o;
 }
 
 static SUSPENDS enum outcome add_section(struct fetching *f, const struct imap_fetch_item *i)
@@ -283,8 +296,7 @@ static SUSPENDS enum outcome add_rows(struct fetching *f, const struct ipc_fetch
 
 	for (size_t i = 0; i < r->n_rows && o == OK && stream_ok(&f->im->d->stream); i++) {
 		o = add_row(f, &r->rows[i]);
-		if (f->want)
-			arena_reset(f->index_arena);
+		arena_reset(f->index_arena);
 	}
 	return o;
 }
@@ -380,8 +392,9 @@ static SUSPENDS enum outcome set_seen(struct fetching *f, const struct imap_set 
 
 SUSPENDS enum outcome imap_fetch(struct imap *im, struct cur *args)
 {
-	struct arena index_arena;
-	struct fetching f = { .im = im, .index_arena = &index_arena };
+	uint64_t header_max = im->d->conf->limits.header_size_max + HEADER_SLACK;
+	struct arena index_arena, header_arena;
+	struct fetching f = { .im = im, .index_arena = &index_arena, .header_arena = &header_arena };
 	struct imap_set set = { 0 };
 	enum outcome o = imap_set_argument(im, args, &set);
 
@@ -396,8 +409,10 @@ SUSPENDS enum outcome imap_fetch(struct imap *im, struct cur *args)
 	find_wants(&f);
 	o = set_seen(&f, &set);
 	arena_init(&index_arena, "imap part index", INDEX_MAX);
+	arena_init(&header_arena, "imap header", 2 * (size_t)header_max + INDEX_MAX); /* its pieces, and it */
 	if (o == OK)
 		o = pull(&f, &set);
+	arena_fini(&header_arena);
 	arena_fini(&index_arena);
 	return o;
 }

@@ -57,12 +57,16 @@ struct str imap_atom(struct cur *c)
 static struct str quoted_rest(struct cur *c, struct arena *a)
 {
 	struct str plain = cur_span(c, is_quoted_char);
+	struct cur ahead = *c;
+	size_t n = plain.n;
 	char *p;
-	size_t n;
 
 	if (cur_try(c, '"'))
 		return plain;
-	p = arena_alloc(a, plain.n + cur_left(c) + 1);
+	/* Room for this string, not for all that follows: a command may hold a thousand of them. */
+	for (; cur_try(&ahead, '\\'); n += 1 + cur_span(&ahead, is_quoted_char).n)
+		cur_take(&ahead);
+	p = arena_alloc(a, n + 1);
 	memcpy(p, plain.p, plain.n);
 	n = plain.n;
 	while (cur_try(c, '\\')) {

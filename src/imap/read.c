@@ -12,6 +12,7 @@
 
 #define TAIL_KEPT 64  /* bytes of a line's end: what may announce a literal */
 #define LINE_ROOM 512 /* at once, so that a password is not copied about while the buffer grows */
+#define APPEND_LITERALS 2 /* the message is the first or, behind a mailbox's name, the second */
 
 void imap_line_forget(struct imap *im)
 {
@@ -167,7 +168,7 @@ SUSPENDS enum imap_input imap_read(struct imap *im)
 
 	imap_line_forget(im);
 	buf_room(&im->line, LINE_ROOM);
-	for (;;) {
+	for (unsigned n_literals = 1;; n_literals++) {
 		enum line_state r = add_line(im, &room, &tail);
 
 		if (r == LINE_LOST)
@@ -180,7 +181,7 @@ SUSPENDS enum imap_input imap_read(struct imap *im)
 		}
 		if (!announces(&tail, &literal))
 			break;
-		if (is_append(im))
+		if (n_literals <= APPEND_LITERALS && is_append(im))
 			return IMAP_INPUT_APPEND;
 		input = add_literal(im, &literal, &literals);
 		if (input == IMAP_INPUT_REFUSED)

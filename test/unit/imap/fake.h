@@ -58,6 +58,7 @@ struct fake {
 	unsigned fail_at;	/* or that one */
 	enum outcome fail_with;
 	void (*on_fetch)(struct fake *f); /* what happens meanwhile, once */
+	uint32_t piece;			  /* bytes that a read of a body gives; 0: 100 */
 };
 
 static struct fake *fake_now; /* calls have no context of their own */
@@ -531,6 +532,7 @@ enum outcome ipc_fetch(struct link *l, const struct ipc_fetch *m, struct ipc_fet
 enum outcome ipc_read_body(
 	struct link *l, const struct ipc_read_body *m, struct ipc_read_body_reply *r, struct arena *a)
 {
+	uint32_t piece = fake_now->piece ? fake_now->piece : 100;
 	enum outcome o = fake_called();
 
 	(void)l;
@@ -542,7 +544,7 @@ enum outcome ipc_read_body(
 		if (x->uid != m->uid)
 			continue;
 		die_unless(m->at < x->text.n, "a read behind the end");
-		r->bytes = arena_dup(a, str_sub(buf_str(&x->text), m->at, m->n < 100 ? m->n : 100));
+		r->bytes = arena_dup(a, str_sub(buf_str(&x->text), m->at, m->n < piece ? m->n : piece));
 		return OK;
 	}
 	return NO_SUCH;

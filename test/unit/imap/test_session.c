@@ -435,6 +435,86 @@ static void failures(void **state)
 	f.fail_with = OK;
 }
 
+/* What a command takes of memory is bounded by its size, whatever it holds: the arenas' caps are for bugs, and end the process. */
+static void commands_take_little(void **state)
+{
+	struct buf in, out;
+
+	(void)state;
+	f.conf->limits.imap_line_size_max = 65536;
+	f.conf->limits.imap_literal_command_size_max = 65536;
+	fill();
+	buf_init(&in, 1 << 20);
+	buf_init(&out, 1 << 22);
+	/* before a login: an APPEND that never comes to its message */
+	buf_addz(&in, "a APPEND \"\\\"");
+	for (int i = 0; i < 30000; i++)
+		buf_addc(&in, 'x');
+	buf_addz(&in, "\" x");
+	for (int i = 0; i < 5000; i++)
+		buf_addz(&in, "{0+}\r\n");
+	buf_addz(&in, "\r\nl LOGIN alice@demo.test \"de \\\"mo\"\r\ns SELECT inbox\r\n");
+	/* a thousand strings, each before a long rest */
+	buf_addz(&in, "b FETCH 1 BODY.PEEK[HEADER.FIELDS (x");
+	for (int i = 0; i < 900; i++)
+		buf_addz(&in, " \"\\\"--------------------------------------------------------\"");
+	buf_addz(&in, ")]\r\nz LOGOUT\r\n");
+	fake_run(&f, buf_str(&in), 0, &out);
+	assert_true(str_search(buf_str(&out), STR("\r\na BAD ")) > 0);
+	assert_true(str_search(buf_str(&out), STR("\r\nb OK FETCH")) > 0);
+	assert_true(str_search(buf_str(&out), STR("\r\nz OK LOGOUT")) > 0);
+	buf_fini(&in);
+	buf_fini(&out);
+}
+
+/* A letter with a header of n bytes, within another one if asked for. */
+static void add_headed(size_t n, bool within)
+{
+	struct buf text;
+
+	buf_init(&text, 1 << 20);
+	if (within)
+		buf_addz(&text, "Content-Type: message/rfc822\r\n\r\n");
+	for (size_t i = 0; i < n; i += 64)
+		buf_addz(&text, "X-A: 7890123456789012345678901234567890123456789012345678901\r\n");
+	buf_addz(&text, "\r\ntext\r\n");
+	fake_add(f.boxes, buf_str(&text), 0);
+	buf_fini(&text);
+}
+
+static void answers_take_little(void **state)
+{
+	struct buf in, out;
+
+	(void)state;
+	fill();
+	while (f.boxes->n)
+		fake_box_clear(f.boxes);
+	f.piece = 131072;
+	for (int i = 0; i < 2; i++)
+		add_headed(250000, i);
+	for (int i = 0; i < 30; i++)
+		add_headed(131072, false);
+	buf_init(&in, 1 << 20);
+	buf_init(&out, 1 << 27);
+	buf_addz(&in, LOGIN "s SELECT inbox\r\n");
+	for (int m = 1; m < 3; m++) { /* many items of one row */
+		buf_addf(&in, "a%d FETCH %d (", m, m);
+		for (int i = 0; i < (m == 1 ? 20 : 60); i++)
+			buf_addf(&in, "%sBODY.PEEK[%sHEADER.FIELDS.NOT (x%d)]", i ? " " : "", m == 1 ? "" : "1.", i);
+		buf_addz(&in, ")\r\n");
+	}
+	buf_addz(&in, "b FETCH 3:* ("); /* pieces of many rows */
+	for (int i = 0; i < 10; i++)
+		buf_addf(&in, "%sBODY.PEEK[]<%d.120000>", i ? " " : "", i);
+	buf_addz(&in, ")\r\nz LOGOUT\r\n");
+	fake_run(&f, buf_str(&in), 0, &out);
+	assert_true(str_search(buf_str(&out), STR("\r\nz OK LOGOUT")) > 0);
+	buf_fini(&in);
+	buf_fini(&out);
+	f.piece = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,6 +534,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sets_have_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(failures, setup, teardown),
+		cmocka_unit_test_setup_teardown(commands_take_little, setup, teardown),
+		cmocka_unit_test_setup_teardown(answers_take_little, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

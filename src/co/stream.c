@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define READ_SIZE ((size_t)16 * 1024)
+#define READS_A_TURN 4 /* that found bytes, before the other tasks have a turn */
 #define IN_MAX ((size_t)2 * 1024 * 1024)
 #define OUT_HIGH ((size_t)64 * 1024)
 #define OUT_MAX ((size_t)64 * 1024 * 1024)
@@ -183,6 +184,7 @@ static SUSPENDS void wait_for(struct stream *s, ssize_t want)
 	struct gate *g = want == STREAM_WANT_WRITE ? &s->watch.write_gate : &s->watch.read_gate;
 	int r;
 
+	s->n_reads = 0;
 	if (want == STREAM_WANT_READ)
 		give_back(s);
 	r = task_wait(s->sched, &g, 1, s->deadline_ms);
@@ -190,6 +192,19 @@ static SUSPENDS void wait_for(struct stream *s, ssize_t want)
 		stream_fail(s, STREAM_EXPIRED);
 	else if (r == WAIT_STOP)
 		stream_fail(s, STREAM_STOPPED);
+}
+
+/* A peer that sends as fast as it is read never lets its reader wait: without this no other session, no deadline and no stop
+ * would ever come before it. */
+static SUSPENDS void give_turn(struct stream *s)
+{
+	if (!s->sched || ++s->n_reads < READS_A_TURN)
+		return;
+	s->n_reads = 0;
+	if (task_wait(s->sched, NULL, 0, sched_now_ms(s->sched)) == WAIT_STOP)
+		stream_fail(s, STREAM_STOPPED);
+	else if (sched_now_ms(s->sched) >= s->deadline_ms)
+		stream_fail(s, STREAM_EXPIRED);
 }
 
 /* One attempt: bytes > 0 read into in, or what is wanted, or the end. A peer that closed its side still gets the replies
@@ -209,6 +224,7 @@ static SUSPENDS ssize_t try_read(struct stream *s)
 	if (r > 0) {
 		buf_grew(&s->in, (size_t)r);
 		s->n_received += (uint64_t)r;
+		give_turn(s);
 	} else if (r == STREAM_EOF) {
 		stream_flush(s);
 		stream_fail(s, STREAM_CLOSED);

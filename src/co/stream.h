@@ -40,6 +40,7 @@ struct stream {
 	enum stream_end end;
 	int64_t deadline_ms; /* on sched_now_ms; NEVER_MS: none */
 	uint64_t n_received, n_sent;
+	unsigned n_reads; /* that found bytes, since the task last waited */
 };
 
 /* Takes over a connected, non-blocking socket. */

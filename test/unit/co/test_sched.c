@@ -377,6 +377,63 @@ static void line_ends_are_strict_at_every_split(void **state)
 	buf_fini(&text);
 }
 
+/* A peer that has always more to say. */
+static ssize_t read_endless(struct stream *s, char *p, size_t n)
+{
+	(void)s;
+	for (size_t i = 0; i < n; i++)
+		p[i] = i % 3 == 0 ? 'a' : i % 3 == 1 ? '\r' : '\n';
+	return (ssize_t)(n - n % 3);
+}
+
+static void close_nothing(struct stream *s)
+{
+	(void)s;
+}
+
+static void hear_endless(void *arg)
+{
+	static const struct stream_ops endless = { .read = read_endless, .close = close_nothing };
+	struct world *w = arg;
+	struct stream s;
+	struct str line;
+
+	stream_open_memory(&s, STR(""), 0);
+	s.ops->close(&s);
+	s.ops = &endless;
+	s.sched = w->s;
+	stream_deadline(&s, 20);
+	for (long i = 0; i < 100000000 && stream_line(&s, &line, 100) == LINE_OK; i++)
+		w->result += w->trace[0] == 0;
+	note(w, s.end == STREAM_EXPIRED ? " expired" : s.end == STREAM_STOPPED ? " stopped" : " went on");
+	stream_close(&s);
+}
+
+static void look(void *arg)
+{
+	struct world *w = arg;
+
+	note(w, "looked");
+	if (w->victim)
+		task_cancel(w->victim);
+}
+
+static void one_that_never_waits_keeps_nobody_waiting(void **state)
+{
+	(void)state;
+	for (int stop = 0; stop < 2; stop++) {
+		struct world *w = make_world(false);
+		struct task *t = task_spawn(w->s, "endless", hear_endless, w);
+
+		w->victim = stop ? t : NULL;
+		task_spawn(w->s, "look", look, w);
+		sched_run(w->s);
+		assert_in_range(w->result, 1, 100000);
+		assert_string_equal(w->trace, stop ? "looked stopped" : "looked expired");
+		end_world(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +448,7 @@ int main(void)
 		cmocka_unit_test(lines_cross_a_socket_and_half_close_gets_its_replies),
 		cmocka_unit_test(a_silent_peer_expires),
 		cmocka_unit_test(line_ends_are_strict_at_every_split),
+		cmocka_unit_test(one_that_never_waits_keeps_nobody_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,6 +160,7 @@ static SUSPENDS void run_starttls(struct smtp *s, struct str args)
 		s->closing = true;
 		return;
 	}
+	door_logout(s->d); /* who logged in without TLS may have been somebody between */
 	s->state = SMTP_NEW; /* RFC 3207 4.2: what was said before is forgotten */
 	s->esmtp = false;
 	s->n_helo = 0;

@@ -133,6 +133,23 @@ static void starttls(void **state)
 	buf_fini(&said);
 }
 
+/* Who logged in before the handshake is not who speaks after it (RFC 3207 4.2). */
+static void starttls_ends_a_login(void **state)
+{
+	struct buf said;
+
+	(void)state;
+	f.can_tls = f.may_login = true;
+	f.door.service = SERVICE_SUBMISSION;
+	buf_init(&said, 1 << 16);
+	fake_run(&f, smtp_session,
+		STR(HELLO "AUTH PLAIN AGFsaWNlQGRlbW8udGVzdABkZSBtbw==\r\nSTARTTLS\r\n" HELLO "MAIL FROM:<alice@demo.test>\r\n"), 1, &said);
+	assert_true(str_search(buf_str(&said), STR("\r\n235 ")) > 0);
+	assert_true(f.door.secured);
+	assert_true(str_search(buf_str(&said), STR("\r\n530 5.7.0 Log in first")) > 0);
+	buf_fini(&said);
+}
+
 static void size_limits(void **state)
 {
 	struct buf in, got;
@@ -233,6 +250,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(smuggling, setup, teardown),
 		cmocka_unit_test_setup_teardown(injection, setup, teardown),
 		cmocka_unit_test_setup_teardown(starttls, setup, teardown),
+		cmocka_unit_test_setup_teardown(starttls_ends_a_login, setup, teardown),
 		cmocka_unit_test_setup_teardown(size_limits, setup, teardown), cmocka_unit_test_setup_teardown(loops, setup, teardown),
 		cmocka_unit_test_setup_teardown(session_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers, setup, teardown),

@@ -27,6 +27,11 @@ struct link *post_store_of_address(struct post *p, const struct ipc_addr *a)
 	return p->lanes[0].store;
 }
 
+bool post_takes_size(const struct post *p, uint64_t size)
+{
+	return size <= p->conf->limits.message_size_max;
+}
+
 /* I1. */
 static bool may_show(struct post *p, struct ipc_call *c, uint64_t handle)
 {
@@ -90,8 +95,10 @@ static SUSPENDS enum outcome append(struct post *p, struct ipc_call *c, const st
 		.mailbox = m->mailbox, .flags = m->flags, .keywords = m->keywords, .n_keywords = m->n_keywords,
 		.date_s = m->date_s, .body = m->body,
 	};
-	enum outcome o = post_index(p, &m->body, call_arena(c), &put.index);
+	enum outcome o = OVER_LIMIT;
 
+	if (post_takes_size(p, m->body.size))
+		o = post_index(p, &m->body, call_arena(c), &put.index);
 	return o == OK ? ipc_append_to(post_store_of_handle(p, m->handle), &put, r, NULL) : o;
 }
 

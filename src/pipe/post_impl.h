@@ -54,6 +54,9 @@ struct link *post_store_of_handle(struct post *p, uint64_t handle);
 /* The shard that answers for addresses. */
 struct link *post_store_of_address(struct post *p, const struct ipc_addr *a);
 
+/* An edge checks sizes too; one that was taken over may hand in a memfd of terabytes, whose reading would fill the memory. */
+bool post_takes_size(const struct post *p, uint64_t size);
+
 /* The part index of a letter, by the least busy scan process; once more by another when that one dies. The index is in the
  * arena. TRY_LATER: none could. */
 SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct arena *a, struct str *index) MUST_USE;

@@ -12,6 +12,8 @@
 #include "ipc/words.h"
 #include "pipe/scan_service.h"
 
+#define TRACE_MAX 24 /* as a delivery id it gets the number of a part: IPC_DELIVER_DELIVERY_MAX in all */
+
 /* ---- admit: an edge says who is logged in; store knows */
 
 SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
@@ -20,8 +22,10 @@ SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 	struct ipc_owns_reply r;
 	enum outcome o;
 
-	if (l->m->n_rcpts == 0 || l->m->trace.n == 0)
+	if (l->m->n_rcpts == 0 || l->m->trace.n == 0 || l->m->trace.n > TRACE_MAX)
 		return BAD_SYNTAX;
+	if (!post_takes_size(l->post, l->m->body.size))
+		return OVER_LIMIT;
 	if ((l->m->service == SERVICE_SMTP) == l->submission)
 		return DENIED;
 	if (!l->submission || l->m->from_null)

@@ -57,7 +57,7 @@ static void add_with(struct buf *out, const struct pipe_letter *l)
 	if (l->m->tls.n) {
 		buf_addz(out, "\r\n\t(");
 		for (size_t i = 0; i < l->m->tls.n; i++)
-			buf_addc(out, ascii_is_alnum(l->m->tls.p[i]) || strchr(" ._-", l->m->tls.p[i]) ? l->m->tls.p[i] : '_');
+			buf_addc(out, ascii_is_alnum(l->m->tls.p[i]) || str_find(STR(" ._-"), l->m->tls.p[i]) >= 0 ? l->m->tls.p[i] : '_');
 		buf_addc(out, ')');
 	}
 }

@@ -477,6 +477,28 @@ static void envelope(struct world *w)
 	assert_int_equal(ipc_sender(&w->user, &from), DENIED);
 }
 
+/* What no edge of ours says: it costs post nothing. */
+static void taken_over(struct world *w)
+{
+	struct ipc_addr rcpts[] = { { STR("a1"), STR("demo.test") } };
+	struct ipc_letter m = stranger_letter(rcpts, 1, TEXT);
+	struct ipc_append a = { .handle = 7, .mailbox = STR("INBOX") };
+	struct ipc_append_reply r;
+
+	w->conf->limits.message_size_max = m.body.size;
+	m.tls = STR("TLS\0v1");
+	assert_int_equal(send_by(&w->stranger, &m), OK);
+	assert_true(str_search(str_z(w->got.v[0].prefix), STR("(TLS_v1)")) > 0);
+	m.trace = STR("12345678901234567890123456789012");
+	assert_int_equal(send_by(&w->stranger, &m), BAD_SYNTAX);
+	m.trace = STR("trace2");
+	w->conf->limits.message_size_max = m.body.size - 1;
+	assert_int_equal(send_by(&w->stranger, &m), OVER_LIMIT);
+	a.body = m.body;
+	assert_int_equal(ipc_append(&w->user, &a, &r, NULL), OVER_LIMIT);
+	assert_int_equal(w->got.n, 1);
+}
+
 /* A strangers' edge that shows a handle is not what it was. */
 static void breach(struct world *w)
 {
@@ -505,6 +527,7 @@ IN_WORLD(scan_dies)
 IN_WORLD(append)
 IN_WORLD(envelope)
 IN_WORLD(breach)
+IN_WORLD(taken_over)
 
 int main(void)
 {
@@ -512,7 +535,7 @@ int main(void)
 		cmocka_unit_test(test_one_account), cmocka_unit_test(test_refusals), cmocka_unit_test(test_several_accounts),
 		cmocka_unit_test(test_many_accounts), cmocka_unit_test(test_lane_resumes), cmocka_unit_test(test_submission),
 		cmocka_unit_test(test_large_submission), cmocka_unit_test(test_scan_dies), cmocka_unit_test(test_append),
-		cmocka_unit_test(test_envelope), cmocka_unit_test(test_breach),
+		cmocka_unit_test(test_envelope), cmocka_unit_test(test_breach), cmocka_unit_test(test_taken_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,16 @@ static void on_stopped(void *ctx, struct ipc_call *call, const void *msg)
 	gate_open(m->sched, &m->changed);
 }
 
+/* The channel may end before the process is reaped; nobody may hold it afterwards. */
+static void child_gone(void *ctx, struct peer *p)
+{
+	struct child *c = peer_data(p);
+
+	(void)ctx;
+	if (c && c->peer == p)
+		c->peer = NULL;
+}
+
 static ipc_handler *const handlers[IPC_TYPE_COUNT] = { [IPC_READY] = on_ready, [IPC_STOPPED] = on_stopped };
 
 /* ---- reloading */
@@ -263,7 +273,7 @@ int master_main(const char *conf_path, bool embedded)
 	m->conf_path = conf_path;
 	m->embedded = embedded;
 	m->key_fd = m->ctl_fd = -1;
-	m->service = (struct ipc_service){ .ctx = m, .handlers = handlers };
+	m->service = (struct ipc_service){ .ctx = m, .handlers = handlers, .gone = child_gone };
 	rng_bytes(m->ticket_keys, sizeof m->ticket_keys);
 	m->sched = sched_new(NULL);
 	m->started_ms = sched_now_ms(m->sched);

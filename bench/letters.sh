@@ -8,7 +8,7 @@ name=$1 smtp=$2 imap=$3 group=/sys/fs/cgroup/cpuacct/$4 reps=${5:-3}
 n=${LETTERS:-5000} size=10240
 go=$(mktemp -u)
 cpu() { cat "$group/cpuacct.usage"; }
-disk() { sync -f /var/tmp; awk '{ printf "%d", $7 * 512 }' "/sys/block/${DISK:-vda}/stat"; }
+disk() { sync -f /var/tmp; awk '{ printf "%.0f", $7 * 512 }' "/sys/block/${DISK:-vda}/stat"; }
 field() { sed -n "s/.* $1=\([0-9.]*\).*/\1/p" <<<" $2 "; }
 for rep in $(seq 1 "$reps"); do
 	"$LOAD/imapload" purge -h 127.0.0.1 -p "$imap" -c 4 -T 120 >/dev/null 2>&1 || true

@@ -31,6 +31,7 @@
 #define LOGIN_WINDOW_MS ((int64_t)600 * 1000)
 #define LETTER_WINDOW_MS ((int64_t)60 * 1000)
 #define LOGIN_DELAY_MS 1000 /* after a refused login: a guesser's pace, hardly felt by a person */
+#define ACCEPTS_A_TURN 32 /* before the sessions have a turn: those turned away come without end */
 #define FORGET_EVERY_MS ((int64_t)300 * 1000)
 
 struct listening {
@@ -152,7 +153,7 @@ bool door_can_tls(const struct door *d)
 bool door_start_tls(struct door *d)
 {
 	struct session *s = session_of(d);
-	char why[256];
+	char why[256] = "";
 
 	stream_flush(&d->stream);
 	stream_deadline(&d->stream, d->conf->timeouts.tls_handshake_ms);
@@ -448,6 +449,7 @@ static void accept_main(void *arg)
 	struct listening *l = arg;
 	struct sched *sched = l->edge->host->sched;
 	struct gate *g = &l->watch.read_gate;
+	unsigned n_accepted = 0;
 	int w = 0;
 
 	while (w != WAIT_STOP) {
@@ -455,12 +457,15 @@ static void accept_main(void *arg)
 		socklen_t n = sizeof from;
 		int fd = accept4(l->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (fd >= 0)
+		if (fd >= 0) {
 			admit(l, fd, &from);
-		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			if (++n_accepted % ACCEPTS_A_TURN == 0)
+				w = task_sleep(sched, 0);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			w = task_sleep(sched, 100); /* what waits in the backlog is served when something closes */
-		else if (errno == EAGAIN)
+		} else if (errno == EAGAIN) {
 			w = task_wait(sched, &g, 1, NEVER_MS);
+		}
 	}
 	watch_close(&l->watch);
 	close(l->fd);

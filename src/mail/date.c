@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/cur.h"
+#include "mail/cfws.h"
 
 static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
 	"Dec" };
@@ -73,40 +74,11 @@ static int take_number(struct cur *c, size_t n_min, size_t n_max, size_t *n_digi
 	return (int)v;
 }
 
-/* A comment, nested ones included (RFC 5322 3.2.2); one without an end reaches to the end. */
-static void skip_comment(struct cur *c)
-{
-	size_t depth = 0;
-
-	do {
-		int ch = cur_take(c);
-
-		if (ch == '\\' && !cur_end(c))
-			cur_take(c);
-		depth += ch == '(';
-		depth -= ch == ')';
-	} while (depth && !cur_end(c));
-}
-
-static void skip_cfws(struct cur *c)
-{
-	for (;;) {
-		int ch = cur_peek(c);
-
-		if (ch == '(')
-			skip_comment(c);
-		else if (ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n')
-			cur_take(c);
-		else
-			return;
-	}
-}
-
 /* What stands between the parts of a date in the wild: white space, comments, commas, hyphens. */
 static void skip_between(struct cur *c)
 {
 	do
-		skip_cfws(c);
+		mail_cfws_skip(c);
 	while (cur_try(c, ',') || cur_try(c, '-'));
 }
 
@@ -124,14 +96,14 @@ static int take_year(struct cur *c)
 static void take_time(struct cur *c, struct moment *m)
 {
 	m->hour = take_number(c, 1, 2, NULL);
-	skip_cfws(c);
+	mail_cfws_skip(c);
 	if (!cur_try(c, ':') && !cur_try(c, '.'))
 		cur_fail(c);
-	skip_cfws(c);
+	mail_cfws_skip(c);
 	m->minute = take_number(c, 1, 2, NULL);
-	skip_cfws(c);
+	mail_cfws_skip(c);
 	if (cur_try(c, ':') || cur_try(c, '.')) {
-		skip_cfws(c);
+		mail_cfws_skip(c);
 		m->second = take_number(c, 1, 2, NULL);
 		if (cur_try(c, '.')) /* fractions of a second */
 			cur_span(c, is_digit);
@@ -196,7 +168,7 @@ static int take_zone(struct cur *c)
 {
 	int zone = 0, ch;
 
-	skip_cfws(c);
+	mail_cfws_skip(c);
 	ch = cur_peek(c);
 	if (ch >= 0 && is_alpha((unsigned char)ch)) {
 		zone = zone_by_name(cur_span(c, is_alpha));

@@ -6,6 +6,7 @@
 
 #include "base/die.h"
 #include "mail/base64.h"
+#include "mail/cfws.h"
 
 #include <stdlib.h>
 
@@ -23,40 +24,11 @@ static bool is_token(unsigned char c)
 	       c != '=';
 }
 
-/* A comment with those nested in it; one without an end reaches to the end. */
-static void skip_comment(struct cur *c)
-{
-	size_t depth = 0;
-
-	do {
-		int ch = cur_take(c);
-
-		if (ch == '\\' && !cur_end(c))
-			cur_take(c);
-		depth += ch == '(';
-		depth -= ch == ')';
-	} while (depth && !cur_end(c));
-}
-
-static void skip_cfws(struct cur *c)
-{
-	for (;;) {
-		int ch = cur_peek(c);
-
-		if (is_space(ch))
-			cur_take(c);
-		else if (ch == '(')
-			skip_comment(c);
-		else
-			return;
-	}
-}
-
 struct mail_params mail_token_parse(struct str value, struct str *token)
 {
 	struct mail_params p = { .c = cur_of(value) };
 
-	skip_cfws(&p.c);
+	mail_cfws_skip(&p.c);
 	*token = cur_span(&p.c, is_token);
 	return p;
 }
@@ -65,11 +37,11 @@ struct mail_params mail_type_parse(struct str value, struct str *type, struct st
 {
 	struct mail_params p = mail_token_parse(value, type);
 
-	skip_cfws(&p.c);
+	mail_cfws_skip(&p.c);
 	*subtype = (struct str){ 0 };
 	if (!cur_try(&p.c, '/'))
 		return p;
-	skip_cfws(&p.c);
+	mail_cfws_skip(&p.c);
 	*subtype = cur_span(&p.c, is_token);
 	if (!type->n || !subtype->n)
 		*type = *subtype = (struct str){ 0 };
@@ -152,11 +124,11 @@ bool mail_param_next(struct mail_params *p, struct buf *text, struct str *name, 
 	struct cur *c = &p->c;
 
 	buf_reset(text);
-	while (skip_cfws(c), !cur_end(c)) {
+	while (mail_cfws_skip(c), !cur_end(c)) {
 		*name = cur_span(c, is_token);
-		skip_cfws(c);
+		mail_cfws_skip(c);
 		if (cur_try(c, '=')) {
-			skip_cfws(c);
+			mail_cfws_skip(c);
 			*value = take_value(p, text);
 			if (name->n)
 				return true;

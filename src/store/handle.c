@@ -172,6 +172,14 @@ struct selection *selection_find(struct handle *h, uint32_t number)
 	return NULL;
 }
 
+bool selection_has_news(const struct selection *x, uint64_t modseq)
+{
+	for (size_t i = 0; modseq > x->seen_flags && i < x->silent.n; i++)
+		if (modseq >= x->silent.v[i].lo && modseq <= x->silent.v[i].hi)
+			return false;
+	return modseq > x->seen_flags;
+}
+
 void selection_free(struct selection *x)
 {
 	struct mailbox *m = x->mailbox;

@@ -78,5 +78,6 @@ void handles_edge_gone(struct shard *s, struct peer *p, uint16_t edge, uint32_t 
 struct selection *selection_new(struct handle *h, struct mailbox *m);
 struct selection *selection_find(struct handle *h, uint32_t number);
 void selection_free(struct selection *x);
+bool selection_has_news(const struct selection *x, uint64_t modseq); /* of flags, in a row of that modseq */
 
 #endif

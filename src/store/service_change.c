@@ -19,63 +19,73 @@ static uint64_t combined(uint8_t mode, uint64_t old, uint64_t bits)
 	return mode == MODE_ADD ? old | bits : mode == MODE_REMOVE ? old & ~bits : bits;
 }
 
-static uint32_t set_span(
-	struct session *x, const struct ipc_set_flags *q, const struct seqmap *map, struct span s, uint64_t keywords)
+/* The session made this modseq itself and needs no word of it. before: the mailbox's highest before the request. */
+static void be_silent(struct selection *s, uint64_t before, uint64_t modseq)
 {
-	struct mailbox *m = x->sel->mailbox;
+	struct modseq_range *last = s->silent.n ? &s->silent.v[s->silent.n - 1] : NULL;
+
+	if (before <= s->seen_flags)
+		s->seen_flags = modseq;
+	else if (last && last->hi + 1 == modseq)
+		last->hi = modseq;
+	else if (s->silent.n < 64) /* beyond it the session hears of its own changes, which is harmless */
+		*vec_push(&s->silent) = (struct modseq_range){ modseq, modseq };
+}
+
+struct setting {
+	struct session *session;
+	const struct ipc_set_flags *q;
+	const struct seqmap *map;
+	uint64_t keywords, before;
+};
+
+/* A row that has news for the session is told all the same: it would never hear of what another changed (RFC 3501 6.4.6). */
+static uint32_t set_span(const struct setting *set, struct span s)
+{
+	const struct ipc_set_flags *q = set->q;
+	struct selection *sel = set->session->sel;
+	struct mailbox *m = sel->mailbox;
 	struct view *v = m->view;
 	uint32_t n = 0;
 
 	for (uint32_t at = s.lo; at < s.hi; at++) {
 		uint32_t flags = (uint32_t)combined(q->mode, v->flags[at], q->flags) & MSG_SETTABLE;
-		uint64_t words = combined(q->mode, v->keywords[at], keywords);
+		uint64_t words = combined(q->mode, v->keywords[at], set->keywords);
+		bool news = selection_has_news(sel, v->modseq[at]);
 
-		if (v->flags[at] & VIEW_DEAD || !seqmap_has(map, at) ||
+		if (v->flags[at] & VIEW_DEAD || !seqmap_has(set->map, at) ||
 			(flags == v->flags[at] && words == v->keywords[at]))
 			continue;
-		message_set(x->account, m, at, flags, words);
+		message_set(set->session->account, m, at, flags, words);
+		if (q->silent && !news)
+			be_silent(sel, set->before, v->modseq[at]);
 		n++;
 	}
 	return n;
-}
-
-/* The session made modseqs lo to hi itself and needs no word of them. */
-static void be_silent(struct selection *s, uint64_t before, uint64_t lo, uint64_t hi)
-{
-	struct modseq_range *last = s->silent.n ? &s->silent.v[s->silent.n - 1] : NULL;
-
-	if (before <= s->seen_flags)
-		s->seen_flags = hi;
-	else if (last && last->hi + 1 == lo)
-		last->hi = hi;
-	else if (s->silent.n < 64) /* beyond it the session hears of its own changes, which is harmless */
-		*vec_push(&s->silent) = (struct modseq_range){ lo, hi };
 }
 
 static SUSPENDS enum outcome set_flags(struct session *x, const struct ipc_set_flags *q, uint32_t *n)
 {
 	struct mailbox *m = x->sel->mailbox;
 	struct account *a = x->account;
-	uint64_t keywords, first = a->head.modseq + 1, before = m->view->modseq_max;
 	struct spans spans;
 	struct seqmap map;
+	struct setting set = { .session = x, .q = q, .map = &map, .before = m->view->modseq_max };
 	enum outcome o;
 
 	if (x->sel->readonly)
 		return DENIED;
 	if (q->mode > MODE_REMOVE || q->flags & ~(uint32_t)MSG_SETTABLE)
 		return BAD_SYNTAX;
-	o = mailbox_keywords(m, q->keywords, q->n_keywords, q->mode != MODE_REMOVE, &keywords);
+	o = mailbox_keywords(m, q->keywords, q->n_keywords, q->mode != MODE_REMOVE, &set.keywords);
 	if (o != OK)
 		return o;
 	map = session_map(x);
 	spans = seqmap_resolve(&map, q->by_uid, q->set, q->n_set, &x->work);
 	for (size_t i = 0; i < spans.n; i++)
-		*n += set_span(x, q, &map, spans.v[i], keywords);
+		*n += set_span(&set, spans.v[i]);
 	if (*n == 0)
 		return session_wait(x, a->part.staged);
-	if (q->silent)
-		be_silent(x->sel, before, first, a->head.modseq);
 	return session_wait(x, account_stage(a));
 }
 

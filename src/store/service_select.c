@@ -219,14 +219,6 @@ static void report_expunges(struct session *x, struct ipc_sync_reply *r)
 	r->n_expunged = n;
 }
 
-static bool is_silent(const struct selection *s, uint64_t modseq)
-{
-	for (size_t i = 0; i < s->silent.n; i++)
-		if (modseq >= s->silent.v[i].lo && modseq <= s->silent.v[i].hi)
-			return true;
-	return false;
-}
-
 static void drop_silent(struct selection *s)
 {
 	size_t kept = 0;
@@ -254,7 +246,7 @@ static void report_flags(struct session *x, uint32_t limit, struct ipc_sync_repl
 	news = arena_array(&x->work, n + 1, sizeof *news);
 	n = 0;
 	for (uint32_t at = 0; at < limit; at++)
-		if (v->modseq[at] > s->seen_flags && !(v->flags[at] & VIEW_DEAD) && !is_silent(s, v->modseq[at]))
+		if (!(v->flags[at] & VIEW_DEAD) && selection_has_news(s, v->modseq[at]))
 			news[n++] = (struct tombstone){ at, v->modseq[at] };
 	s->seen_flags = cut(news, &n, IPC_SYNC_CHANGES_MAX, v->modseq_max, &r->more);
 	drop_silent(s);

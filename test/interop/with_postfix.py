@@ -77,7 +77,7 @@ class Postfix:
             with open(os.path.join(self.dir, "etc", file), "w") as f:
                 f.write(text.format(**words).lstrip())
         subprocess.run(["postfix", "-c", self.dir + "/etc", "check"], check=True, capture_output=True, timeout=60)  # makes the queue's directories
-        master = subprocess.run(["postconf", "-h", "daemon_directory"], check=True, capture_output=True, text=True).stdout.strip() + "/master"
+        master = subprocess.run(["postconf", "-d", "-h", "daemon_directory"], check=True, capture_output=True, text=True).stdout.strip() + "/master"
         # In the foreground, and ended with this process, however that ends.
         self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", master, "-c", self.dir + "/etc", "-d"], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -39,5 +39,8 @@ cover: ## line coverage of the unit tests by file, in build-cover
 	@gcovr -r . --object-directory $(COVER) --filter src/ --sort-percentage
 fuzz: ## make fuzz T=target S=seconds; T=all for every target
 	@tools/fuzz $(or $(T),all) $(or $(S),60)
+doc: all ## the references that the code itself holds: doc/settings.md, doc/messages.md
+	@{ echo '# Settings'; echo; echo 'Made from src/conf/schema.c by `make doc`.'; echo; $(BUILD)/sallyport config reference; } >doc/settings.md
+	@cp $(BUILD)/ipc.md doc/messages.md
 clean: ## remove the build folders
 	@rm -rf build build-asan build-cover build-fuzz

@@ -39,6 +39,9 @@ cover: ## line coverage of the unit tests by file, in build-cover
 	@gcovr -r . --object-directory $(COVER) --filter src/ --sort-percentage
 fuzz: ## make fuzz T=target S=seconds; T=all for every target
 	@tools/fuzz $(or $(T),all) $(or $(S),60)
+sim: all ## one simulated world with all that was said: make sim SEED=7
+	@$(BUILD)/test-sim -v $(or $(SEED),1)
+.PHONY: sim
 doc: all ## the references that the code itself holds: doc/settings.md, doc/messages.md
 	@{ echo '# Settings'; echo; echo 'Made from src/conf/schema.c by `make doc`.'; echo; $(BUILD)/sallyport config reference; } >doc/settings.md
 	@cp $(BUILD)/ipc.md doc/messages.md

@@ -98,7 +98,7 @@ bool world_open(struct world *w, const struct world_opts *o, struct buf *why)
 	if (!conf_parse(str_z(conf_text), "sim", &w->conf, &errors))
 		die("sim: %.*s", STR_ARG(buf_str(&errors.text)));
 	conf_errors_fini(&errors);
-	w->conf->timeouts.imap_idle_ms = 1800 * 1000;
+	w->conf->timeouts.imap_idle_ms = (int64_t)86400 * 1000; /* quiet clients stay */
 	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
 		link_init(links[i], w->sched);
 	if (!open_store(w, o, why))

@@ -8,12 +8,12 @@ J ?= 2
 run: ## install what is missing, build, start the demo and send a letter through it; CHECK=1: end after that
 	@tools/install-deps run
 	@echo 'Building in $(BUILD) ...'
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all TARGETS='sallyport sallyport-rocks.so'
 	@exec tools/demo $(if $(CHECK),check)
 .PHONY: all run help asan test check check-ready lint fmt cover fuzz clean
 all: ## build the server, as build/sallyport
 	@tools/configure $(BUILD) $(MESON_ARGS)
-	@ninja -C $(BUILD) --quiet
+	@ninja -C $(BUILD) --quiet $(TARGETS)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
@@ -39,7 +39,8 @@ cover: ## line coverage of the unit tests by file, in build-cover
 	@gcovr -r . --object-directory $(COVER) --filter src/ --sort-percentage
 fuzz: ## make fuzz T=target S=seconds; T=all for every target
 	@tools/fuzz $(or $(T),all) $(or $(S),60)
-sim: all ## one simulated world with all that was said: make sim SEED=7
+sim: ## one simulated world with all that was said: make sim SEED=7
+	@$(MAKE) --no-print-directory all MESON_ARGS=-Dtests=enabled
 	@$(BUILD)/test-sim -v $(or $(SEED),1)
 .PHONY: sim
 doc: all ## the references that the code itself holds: doc/settings.md, doc/messages.md

@@ -198,7 +198,7 @@ static void views_come_and_go(struct fx *f)
 	struct ipc_select_reply sel;
 	struct ipc_unselect u;
 	char address[40], id[16];
-	uint64_t ids[20], handle;
+	uint64_t ids[20], handle = 0;
 
 	fx_account(f);
 	f->store->limits.cache_size = 20000;

@@ -142,7 +142,8 @@ class Server:
 
     def command_line(self, *words):
         drop = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"] if self.unprivileged else []
-        return drop + [self.bin, "-c", self.conf] + list(words)
+        # Last, since a change of user forgets it.
+        return drop + ["setpriv", "--pdeathsig", "KILL", self.bin, "-c", self.conf] + list(words)
 
     def start(self, fill=False):
         """Starts the binary and waits for its "ready"; fill: the domain and the accounts are made."""
@@ -150,7 +151,7 @@ class Server:
             at = self.log_size()
             words = (["-X"] if self.embedded else []) + ["run"]
             with open(self.log, "ab") as log:
-                self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + self.command_line(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                self.process = subprocess.Popen(self.command_line(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                 start_new_session=True, cwd=self.dir)
             try:
                 self.wait_log(" ready ", at=at, seconds=READY_WITHIN_S, exits=True)

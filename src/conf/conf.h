@@ -123,6 +123,7 @@ struct conf_timeouts {
 	int64_t pop_ms;
 	int64_t tls_handshake_ms;
 	int64_t call_ms;
+	int64_t scan_ms; /* of processor time */
 	int64_t stop_ms;
 };
 

@@ -76,6 +76,10 @@ extern const struct mail_index_limits mail_index_limits_default;
 void mail_index_make(
 	struct str letter, const struct mail_index_limits *limits, struct arena *a, struct mail_index *out);
 
+/* The index of a letter that nobody dared to parse: no envelope, one part of unknown content behind the first empty line. Looks for that line and
+ * for nothing else. */
+void mail_index_opaque(struct str letter, struct arena *a, struct mail_index *out);
+
 void mail_index_encode(const struct mail_index *x, struct buf *out);
 /* Views point into bytes (and parts into the arena). FAILED when the bytes are no index of a known version; every offset
  * and length of a decoded index has been checked to lie within size. */

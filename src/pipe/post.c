@@ -6,6 +6,7 @@
  */
 #include "pipe/post_impl.h"
 
+#include "mail/index.h"
 #include "pipe/scan_service.h"
 
 #include <stdlib.h>
@@ -149,16 +150,39 @@ static SUSPENDS enum outcome index_by(struct scan_slot *s, const struct body *bo
 	return o == OK && r.index.n > SCAN_INDEX_MAX ? FAILED : o; /* it would not fit the record to store */
 }
 
+/* What has ended two processes is kept as it is rather than refused for ever. */
+static enum outcome index_unparsed(const struct body *body, struct arena *a, struct str *index)
+{
+	struct mail_index x;
+	struct body_map map;
+	struct buf out;
+
+	if (body_map(body, &map) != OK)
+		return TRY_LATER;
+	mail_index_opaque(map.bytes, a, &x);
+	body_unmap(&map);
+	buf_init(&out, SCAN_INDEX_MAX);
+	mail_index_encode(&x, &out);
+	*index = arena_dup(a, buf_str(&out));
+	buf_fini(&out);
+	return OK;
+}
+
 SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct arena *a, struct str *index)
 {
 	struct scan_slot *first = scan_pick(p, NULL);
-	enum outcome o = index_by(first, body, a, index);
+	enum outcome o = index_by(first, body, a, index), second;
 
 	if (o == OK)
 		return OK;
 	log_warning(p->log, "scan-lost", "index of %llu bytes: %s", (unsigned long long)body->size, outcome_name(o));
-	o = index_by(scan_pick(p, first), body, a, index);
-	return o == OK ? OK : TRY_LATER;
+	second = index_by(scan_pick(p, first), body, a, index);
+	if (o == UNANSWERED && second == UNANSWERED) {
+		log_error(p->log, "letter-unparsed", "a letter of %llu bytes ended two scan processes; it is kept without a part index",
+			(unsigned long long)body->size);
+		return index_unparsed(body, a, index);
+	}
+	return second == OK ? OK : TRY_LATER;
 }
 
 /* ---- status */

@@ -12,11 +12,13 @@
 #include "mail/match.h"
 
 #include <stdlib.h>
+#include <sys/time.h>
 
 struct scan {
 	struct sched *sched;
 	struct log *log;
 	struct mail_index_limits limits;
+	int64_t cpu_ms; /* a call may take; 0: any */
 	struct ipc_service service;
 	ipc_handler *handlers[IPC_TYPE_COUNT];
 };
@@ -60,6 +62,18 @@ static struct mail_index_limits tighter(struct mail_index_limits l)
 	return l;
 }
 
+/* Work on a letter, on the scheduler's large stack and under the limit of processor time. */
+static void work(struct scan *s, void (*fn)(void *), void *arg)
+{
+	struct itimerval t = { .it_value = { .tv_sec = s->cpu_ms / 1000, .tv_usec = s->cpu_ms % 1000 * 1000 } }, off = { 0 };
+
+	if (s->cpu_ms)
+		setitimer(ITIMER_VIRTUAL, &t, NULL);
+	sched_call(s->sched, fn, arg);
+	if (s->cpu_ms)
+		setitimer(ITIMER_VIRTUAL, &off, NULL);
+}
+
 static void on_index_letter(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct scan *s = ctx;
@@ -75,11 +89,11 @@ static void on_index_letter(void *ctx, struct ipc_call *c, const void *msg)
 	}
 	buf_init(&out, SCAN_INDEX_MAX);
 	x.letter = map.bytes;
-	sched_call(s->sched, make_index, &x);
+	work(s, make_index, &x);
 	if (out.full) { /* I1 */
 		buf_reset(&out);
 		x.limits = tighter(x.limits);
-		sched_call(s->sched, make_index, &x);
+		work(s, make_index, &x);
 	}
 	r.index = buf_str(&out);
 	ipc_index_letter_reply_send(c, out.full ? FAILED : OK, &r);
@@ -153,7 +167,7 @@ static void on_match_letter(void *ctx, struct ipc_call *c, const void *msg)
 	x->prefix = m->prefix;
 	x->letter = map.bytes;
 	x->limits = &limits;
-	sched_call(s->sched, match_letter, x);
+	work(s, match_letter, x);
 	body_unmap(&map);
 	r.found = x->found;
 	ipc_match_letter_reply_send(c, OK, &r);
@@ -179,6 +193,11 @@ struct scan *scan_new(struct sched *sched, struct log *l, const struct conf *c)
 const struct ipc_service *scan_service(struct scan *s)
 {
 	return &s->service;
+}
+
+void scan_limit(struct scan *s, int64_t cpu_ms)
+{
+	s->cpu_ms = cpu_ms;
 }
 
 void scan_free(struct scan *s)

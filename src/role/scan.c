@@ -45,7 +45,10 @@ static const struct ipc_service *scan_role_service(void *self, enum role other)
 
 static bool scan_go(void *self)
 {
-	(void)self;
+	struct scan_role *r = self;
+
+	if (!r->host->embedded) /* there it would end the whole server */
+		scan_limit(r->scan, r->host->conf->conf->timeouts.scan_ms);
 	return true;
 }
 

@@ -40,7 +40,8 @@ enum {
 	FILES = 1 << 5,    /* for a role with a directory, outside of which Landlock lets nothing be opened */
 	NO_FILES = 1 << 6, /* the same calls answered with an error */
 	NO_THREADS = 1 << 7,
-	MASTER = 1 << 8 /* denials */
+	MASTER = 1 << 8, /* denials */
+	TIMER = 1 << 9   /* limit its own processor time */
 };
 
 static const unsigned groups_of[SANDBOX_ROLE_COUNT] = {
@@ -49,7 +50,7 @@ static const unsigned groups_of[SANDBOX_ROLE_COUNT] = {
 	[SANDBOX_AUTH] = BASE | SOCKETS | ACCEPT | THREADS,
 	[SANDBOX_EDGE] = BASE | SOCKETS | ACCEPT | MEMFD | NO_THREADS,
 	[SANDBOX_POST] = BASE | SOCKETS | ACCEPT | MEMFD | NO_THREADS,
-	[SANDBOX_SCAN] = BASE | SOCKETS | MEMFD | NO_THREADS,
+	[SANDBOX_SCAN] = BASE | SOCKETS | MEMFD | NO_THREADS | TIMER,
 	[SANDBOX_STORE] = BASE | SOCKETS | ACCEPT | MEMFD | THREADS,
 };
 
@@ -119,6 +120,7 @@ static const struct call calls[] = {
 	CALL(getgid, BASE),
 	CALL(getegid, BASE),
 	CALL(getrusage, BASE),
+	CALL(setitimer, TIMER),
 	CALL(getrlimit, BASE),
 	{ SCMP_SYS(prlimit64), BASE, 0, 2, { { EQ(0, 0) }, { EQ(2, 0) } } }, /* reads its own */
 	CALL(sysinfo, BASE),

@@ -527,9 +527,37 @@ static int run_directory(const char *dir)
 	return n_wrong > 0;
 }
 
+static void unparsed_letters_have_an_index(void **state)
+{
+	static const struct {
+		const char *letter;
+		uint32_t header_n;
+	} cases[] = { { "A: b\r\n\r\nbody", 8 }, { "no header at all", 16 }, { "\r\n\r\n", 4 }, { "", 0 } };
+	struct mail_index x, back;
+	struct arena a;
+	struct buf out;
+
+	(void)state;
+	arena_init(&a, "test", 1 << 20);
+	buf_init(&out, 1 << 20);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		buf_reset(&out);
+		mail_index_opaque(str_z(cases[i].letter), &a, &x);
+		mail_index_encode(&x, &out);
+		assert_int_equal(mail_index_decode(buf_str(&out), &a, &back), OK);
+		assert_int_equal(back.n_parts, 1);
+		assert_int_equal(back.parts[0].header_n, cases[i].header_n);
+		assert_int_equal(back.parts[0].header_n + back.parts[0].body_n, strlen(cases[i].letter));
+		assert_true(str_starts(back.bodystructure, STR("(\"APPLICATION\" \"OCTET-STREAM\" NIL NIL NIL \"BINARY\" ")));
+	}
+	buf_fini(&out);
+	arena_fini(&a);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unparsed_letters_have_an_index),
 		cmocka_unit_test(plain),
 		cmocka_unit_test(facts),
 		cmocka_unit_test(facts_at_every_offset),

@@ -3,7 +3,7 @@
  *   test-sim SEED [N]     N worlds from SEED on, each in a process of its own; TAP, a test for each hundred
  *   test-sim -v SEED      one, with its transcript
  *
- * The invariants: V1 to V4 in sim/picture.c (what a session is told), R1 to R4 in sim/oracle.c (what is there). In the end
+ * The invariants: V1 to V5 in sim/picture.c and client.c (what a session is told), R1 to R4 in sim/oracle.c (what is there). In the end
  * all sessions agree with each other and with what a new one reads.
  */
 #include "base/die.h"
@@ -21,6 +21,7 @@
 #define WORLDS_PER_TEST 100
 #define CLIENTS_MAX 5
 #define SECONDS_MAX 60     /* of real time: longer is a world that stands still */
+#define QUIET_MS 2000      /* commits under way are done then */
 #define SETTLE_MS 4000000  /* the queue tries again after at most 300 s, some times */
 #define TRANSCRIPT_MAX ((size_t)64 << 20)
 #define TAIL_LINES 60
@@ -133,15 +134,15 @@ static SUSPENDS void send_letter(struct sim *sim)
 	stream_close(&s);
 }
 
-SUSPENDS void sender_main(void *arg)
+static SUSPENDS void sender_main(void *arg)
 {
-	struct sender *x = arg;
+	struct sim *s = arg;
 
-	for (unsigned i = 0; i < x->n_letters; i++) {
-		task_sleep(x->sim->world.sched, (int64_t)sim_below(x->sim, 1500));
-		send_letter(x->sim);
+	for (unsigned n = 2 + (unsigned)sim_below(s, 8); n > 0; n--) {
+		task_sleep(s->world.sched, (int64_t)sim_below(s, 1500));
+		send_letter(s);
 	}
-	x->sim->n_busy--;
+	s->sent = true;
 }
 
 /* ---- the world */
@@ -245,7 +246,6 @@ static SUSPENDS void world_main(void *arg)
 	struct sched *sched = s->world.sched;
 	unsigned n = 3 + (unsigned)sim_below(s, CLIENTS_MAX - 2);
 	struct client *clients[CLIENTS_MAX];
-	struct sender sender = { s, 2 + (unsigned)sim_below(s, 8) };
 	struct buf why;
 
 	buf_init(&why, 4096);
@@ -255,11 +255,18 @@ static SUSPENDS void world_main(void *arg)
 		sim_fail(s, "%.*s", STR_ARG(buf_str(&why)));
 	s->world.log.least = s->loud ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR;
 	make_accounts(s);
-	s->n_busy = n + 1;
+	s->n_busy = n;
 	for (unsigned i = 0; i < n; i++)
-		task_spawn(sched, "client", client_main, clients[i] = client_new(s, i + 1, 30 + (unsigned)sim_below(s, 40)));
-	task_spawn(sched, "sender", sender_main, &sender);
-	wait_idle(s);
+		task_spawn(sched, "client", client_main, clients[i] = client_new(s, i + 1, 40 + (unsigned)sim_below(s, 40)));
+	task_spawn(sched, "sender", sender_main, s);
+	for (int i = 0; i < PHASES * 2; i++) {
+		wait_idle(s);
+		task_sleep(sched, QUIET_MS);
+		s->n_busy = n;
+		s->phase++;
+	}
+	while (!s->sent)
+		task_sleep(sched, 100);
 	task_sleep(sched, SETTLE_MS);
 	s->n_busy = n;
 	s->settled = true;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SET_TEXT_MAX 4096
+#define SET_MAX 25 /* messages of a command, and a range more */
 
 static size_t below(struct client *c, size_t n)
 {
@@ -71,12 +72,12 @@ static bool choose(struct client *c, struct chosen *x)
 
 	*x = (struct chosen){ .by_uid = below(c, 2) };
 	buf_init(&x->set, SET_TEXT_MAX);
-	for (size_t i = 0; i < c->entries.n && x->v.n < 40; i++) {
+	for (size_t i = 0; i < c->entries.n && x->v.n < SET_MAX; i++) {
 		size_t hi = i;
 
 		if (!is_known(c, i) || below(c, odds))
 			continue;
-		while (ranges && is_known(c, hi + 1) && below(c, 3))
+		while (ranges && is_known(c, hi + 1) && hi - i < 20 && below(c, 3))
 			hi++;
 		add_range(c, x, i, hi);
 		i = hi;
@@ -362,7 +363,7 @@ static SUSPENDS void do_move(struct client *c)
 	transfer(c, true);
 }
 
-static SUSPENDS void do_append(struct client *c)
+static SUSPENDS void append(struct client *c)
 {
 	unsigned box = (unsigned)below(c, BOX_BOB);
 	bool sync = below(c, 2);
@@ -398,6 +399,13 @@ static SUSPENDS void do_append(struct client *c)
 	}
 	buf_fini(&letter);
 	buf_fini(&text);
+}
+
+static SUSPENDS void do_append(struct client *c)
+{
+	client_listen(c, 1); /* a BYE may have come already */
+	if (c->connected)
+		append(c);
 }
 
 /* ---- the others */
@@ -479,12 +487,9 @@ static SUSPENDS bool ready(struct client *c)
 	return c->connected && c->box >= 0;
 }
 
-SUSPENDS void client_main(void *arg)
+static SUSPENDS void work(struct client *c, unsigned n)
 {
-	struct client *c = arg;
-	struct sched *sched = c->sim->world.sched;
-
-	for (unsigned i = 0; i < c->n_commands; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		if (!ready(c))
 			continue;
 		if (below(c, 3))
@@ -494,9 +499,46 @@ SUSPENDS void client_main(void *arg)
 		if (c->connected && below(c, 2))
 			client_listen(c, (int64_t)below(c, 300));
 	}
+}
+
+/* Waits for the next phase, when all others do too. */
+static SUSPENDS void end_phase(struct client *c)
+{
+	unsigned phase = c->sim->phase;
+
 	c->sim->n_busy--;
+	while (c->sim->phase == phase)
+		task_sleep(c->sim->world.sched, 100);
+}
+
+/* V5. Nobody changes flags now, and all that is owed is told with a NOOP. */
+static SUSPENDS void check_told(struct client *c)
+{
+	struct final_list before = { 0 };
+
+	if (!c->connected || c->box < 0 || client_command(c, DOING_ANY, "NOOP") != RESULT_OK || c->entries.n == 0)
+		return;
+	client_picture(c, &before);
+	if (client_command(c, DOING_KEEPS_NUMBERS, "FETCH 1:%zu (UID FLAGS)", c->entries.n) == RESULT_OK)
+		for (size_t i = 0; i < before.v.n; i++)
+			if (before.v.v[i].complete && before.v.v[i].flags != c->entries.v[i].flags)
+				sim_fail(c->sim, "V5 %s believes in flags %#x of uid %u, and they are %#x", c->name, before.v.v[i].flags,
+					before.v.v[i].uid, c->entries.v[i].flags);
+	vec_free(&before.v);
+}
+
+SUSPENDS void client_main(void *arg)
+{
+	struct client *c = arg;
+
+	for (int i = 0; i < PHASES; i++) {
+		work(c, c->n_commands / PHASES);
+		end_phase(c);
+		check_told(c);
+		end_phase(c);
+	}
 	while (!c->sim->settled)
-		task_sleep(sched, 1000);
+		task_sleep(c->sim->world.sched, 1000);
 	/* What is still owed is told now. */
 	for (int i = 0; i < 2 && c->connected; i++)
 		client_command(c, DOING_ANY, "NOOP");

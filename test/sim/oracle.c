@@ -75,6 +75,23 @@ static size_t coming_for(struct oracle *o, unsigned box, uint32_t uid, uint32_t 
 	return found;
 }
 
+/* It may be any of those that are open: what one of them allows is allowed. */
+static void allow_all(struct oracle *o, struct letter_seen *l)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < o->comings.n; i++) {
+		const struct coming *c = &o->comings.v[i];
+
+		if (c->box != l->box || c->serial != l->serial || c->never || c->came)
+			continue;
+		l->may_go |= may_go(c);
+		n++;
+	}
+	if (n > 1)
+		*vec_push(&l->writes) = (struct flag_write){ .done = oracle_tick(o), .mask = FLAGS_ALL, .any = true, .sure = true };
+}
+
 static void bind_to_some(struct oracle *o, struct letter_seen *l)
 {
 	size_t i = coming_for(o, l->box, l->uid, l->serial);
@@ -83,6 +100,8 @@ static void bind_to_some(struct oracle *o, struct letter_seen *l)
 		sim_fail(o->sim, "R1 letter %u is uid %u of %s, and nobody asked for that, or not so often", l->serial, l->uid,
 			sim_box_names[l->box]);
 	bind_letter(o, l, i);
+	if (!o->comings.v[i].came)
+		allow_all(o, l);
 }
 
 struct letter_seen *oracle_meet(struct oracle *o, unsigned box, uint32_t uid, uint32_t serial, uint64_t selected_at)

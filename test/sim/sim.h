@@ -17,7 +17,9 @@ struct sim {
 	struct oracle oracle;
 	struct edge *edge;
 	uint32_t next_serial;
-	unsigned n_busy; /* clients and senders that still do things */
+	unsigned n_busy; /* clients that still do things in this phase */
+	unsigned phase;  /* even: clients work; odd: they compare what they believe with what is there, and nobody changes flags */
+	bool sent;       /* the sender is done */
 	bool settled;    /* nobody changes anything any more */
 	bool loud;       /* the transcript is printed whatever happens */
 };
@@ -33,7 +35,9 @@ const struct ipc_service *edge_service(struct edge *e);
 int edge_connect(struct edge *e, enum service service);
 unsigned edge_n_sessions(const struct edge *e);
 
-/* ---- clients. Tasks; arg is a struct client or sender */
+#define PHASES 4
+
+/* ---- clients */
 struct client *client_new(struct sim *s, unsigned number, unsigned n_commands);
 SUSPENDS void client_main(void *client);
 /* A client of its own that reads a whole mailbox: what is there in the end. */
@@ -41,12 +45,6 @@ SUSPENDS void client_read_all(struct client *c, const char *user, unsigned box, 
 SUSPENDS void client_make_box(struct client *c, const char *user, unsigned box);
 /* What the client believes of the mailbox that it has selected; box is -1 when none is. */
 int client_picture(const struct client *c, struct final_list *out);
-
-struct sender {
-	struct sim *sim;
-	unsigned n_letters;
-};
-SUSPENDS void sender_main(void *sender);
 
 extern const char *const sim_box_names[BOXES];
 

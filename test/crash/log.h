@@ -41,4 +41,7 @@ struct crash_record {
 /* What the program calls, if dlsym finds "crash_mark". */
 typedef void crash_mark_function(const void *p, uint64_t n);
 
+/* Likewise "crash_kill": ends the program as kill -9 would, between two calls and not within the record of one. */
+typedef void crash_kill_function(void);
+
 #endif

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -107,6 +108,13 @@ EXPORT void crash_mark(const void *p, uint64_t n)
 	pthread_mutex_lock(&rec.lock);
 	log_it(&(struct what){ .kind = CRASH_MARK, .data = &v, .n_data = 1, .data_n = n });
 	pthread_mutex_unlock(&rec.lock);
+}
+
+EXPORT void crash_kill(void);
+EXPORT void crash_kill(void)
+{
+	pthread_mutex_lock(&rec.lock); /* other threads' calls and records of them are whole */
+	kill(getpid(), SIGKILL);
 }
 
 /* ---- what is ours */

@@ -38,6 +38,7 @@ struct load {
 	uint32_t life, next_number, next_serial, n_left;
 	bool kill, sync;
 	crash_mark_function *mark;
+	crash_kill_function *end;
 	uint64_t rng;
 	uint64_t accounts[WORK_ACCOUNTS];
 	unsigned n_running;
@@ -502,7 +503,7 @@ static SUSPENDS void worker_main(void *arg)
 	while (w->load->n_left > 0) {
 		w->load->n_left--;
 		if (w->load->kill && w->load->n_left == 0)
-			kill(getpid(), SIGKILL);
+			w->load->end();
 		if (!w->handle && w->load->n_left % 50 == 0)
 			store_collect(w->load->world.store);
 		work_once(w);
@@ -595,7 +596,7 @@ static uint64_t number(const char *z)
 int main(int argc, char **argv)
 {
 	struct load l = { .sync = true };
-	void *symbol = dlsym(RTLD_DEFAULT, "crash_mark");
+	void *symbol = dlsym(RTLD_DEFAULT, "crash_mark"), *end = dlsym(RTLD_DEFAULT, "crash_kill");
 
 	if (argc < 6) {
 		fprintf(stderr, "usage: %s DIR MODULE SEED LIFE N [kill] [nosync]\n", argv[0]);
@@ -606,6 +607,9 @@ int main(int argc, char **argv)
 		l.sync &= strcmp(argv[i], "nosync") != 0;
 	}
 	memcpy(&l.mark, &symbol, sizeof symbol);
+	memcpy(&l.end, &end, sizeof end);
+	if (l.kill && !l.end)
+		die("crash_load: kill needs the recorder");
 	l.dir = argv[1];
 	l.module = argv[2];
 	l.life = (uint32_t)number(argv[4]);

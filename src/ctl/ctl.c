@@ -302,7 +302,7 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: sallyport [-c FILE] [-X] COMMAND\n  -c FILE  the configuration, by default %s\n\n", CONF_DEFAULT);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(stderr, "  %-13s %-18s %s\n", commands[i].name, commands[i].usage, commands[i].help);
+		fprintf(stderr, "  %-16s %-18s %s\n", commands[i].name, commands[i].usage, commands[i].help);
 	return 2;
 }
 
@@ -374,8 +374,11 @@ int ctl_main(int argc, char **argv, int (*run)(const char *conf_path, bool embed
 			return usage();
 	}
 	cmd = find_command(argv + optind, argc - optind, &n_used);
-	if (!cmd)
+	if (!cmd) {
+		if (optind < argc)
+			fprintf(stderr, "sallyport: there is no command \"%s\"\n", argv[optind]);
 		return usage();
+	}
 	c.words = argv + optind + n_used;
 	c.n_words = argc - optind - n_used;
 	if (c.n_words < cmd->least || c.n_words > cmd->most) {

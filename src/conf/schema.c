@@ -172,7 +172,8 @@ const struct conf_setting conf_settings[] = {
 	WAIT("pop", pop_ms, "10m", "without a command in a POP3 session that is logged in (RFC 1939 3: 10m)"),
 	WAIT("tls_handshake", tls_handshake_ms, "30s", "for a TLS handshake to end"),
 	WAIT("call", call_ms, "10s", "for an answer from another process of this server"),
-	WAIT("scan", scan_ms, "5s", "processor time for reading what one letter contains; a process that takes more is ended, and the letter is kept unparsed after a second time"),
+	WAIT("scan", scan_ms, "5s",
+		"processor time for reading what one letter contains; a process that takes more is ended, and the letter is kept unparsed after a second time"),
 	WAIT("stop", stop_ms, "10s", "for sessions to end when the server stops"),
 #undef B
 };

@@ -38,11 +38,11 @@ static void ask(void *arg)
 /* A letter of many parts' headers, which costs time a byte. */
 static void write_letter(struct body_writer *bw)
 {
-	static const char part[] = "--b\r\nContent-Type: text/plain; charset=utf-8; name=\"x y z\"\r\n\r\nx\r\n";
+	struct str part = STR("--b\r\nContent-Type: text/plain; charset=utf-8; name=\"x y z\"\r\n\r\nx\r\n");
 
 	body_writer_add(bw, STR("MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"));
-	for (size_t n = 0; n < LETTER_SIZE; n += sizeof part - 1)
-		body_writer_add(bw, STR("--b\r\nContent-Type: text/plain; charset=utf-8; name=\"x y z\"\r\n\r\nx\r\n"));
+	for (size_t n = 0; n < LETTER_SIZE; n += part.n)
+		body_writer_add(bw, part);
 }
 
 static _Noreturn void child(int64_t limit_ms)
@@ -64,7 +64,8 @@ static _Noreturn void child(int64_t limit_ms)
 	scan_limit(scan, limit_ms);
 	ipc_channel(fds);
 	link_init(&w.scan, w.s);
-	peer_open(&(struct peer_opts){ .sched = w.s, .log = &log, .service = scan_service(scan), .self = ROLE_SCAN, .other = ROLE_POST, .life = 1, .fd = fds[0] });
+	peer_open(&(struct peer_opts){ .sched = w.s, .log = &log, .service = scan_service(scan), .self = ROLE_SCAN, .other = ROLE_POST,
+		.life = 1, .fd = fds[0] });
 	link_set(&w.scan, peer_open(&(struct peer_opts){ .sched = w.s, .log = &log, .self = ROLE_POST, .other = ROLE_SCAN, .life = 1, .fd = fds[1] }));
 	task_spawn(w.s, "ask", ask, &w);
 	sched_run(w.s);

@@ -15,7 +15,7 @@ enum outcome {
 	OVER_LIMIT, /* a named limit (size, quota, count, rate) would be passed */
 	IN_USE,     /* somebody else holds it now, as a POP3 maildrop */
 	REVOKED,    /* the handle is of an earlier life of store or was taken back: log in again */
-	TRY_LATER,  /* nothing happened; the same request may succeed later */
+	TRY_LATER,  /* not done, as far as is known; the same request may succeed later */
 	NO_ROOM,    /* the disk, or the memory for letters, is full for now */
 	UNANSWERED, /* no answer came to a request that was sent: it was carried out, or it was not */
 	FAILED,     /* cannot be done, and trying again will not help */

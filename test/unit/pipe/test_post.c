@@ -73,7 +73,7 @@ static void on_resolve(void *ctx, struct ipc_call *c, const void *msg)
 	else if (str_eq(m->rcpt.local, STR("all")))
 		r.n_targets = 3;
 	else if (m->rcpt.local.n >= 2 && str_starts(m->rcpt.local, STR("many")))
-		t[0].account = (uint64_t)atoi(m->rcpt.local.p + 4) + 100;
+		t[0].account = strtoul(m->rcpt.local.p + 4, NULL, 10) + 100;
 	else if (m->rcpt.local.n == 2)
 		t[0].account = (uint64_t)(m->rcpt.local.p[1] - '0');
 	else

@@ -85,10 +85,10 @@ static void limits(void **state)
 
 	(void)state;
 	memset(line + 4, 'a', 64);
-	strcpy(line + 68, "@b.test>");
+	memcpy(line + 68, "@b.test>", sizeof "@b.test>");
 	assert_int_equal(rcpt(line), SMTP_FINE);
 	memset(line + 4, 'a', 65);
-	strcpy(line + 69, "@b.test>");
+	memcpy(line + 69, "@b.test>", sizeof "@b.test>");
 	assert_int_equal(rcpt(line), SMTP_BAD_RCPT);
 }
 

@@ -1,17 +1,11 @@
-/* ctl/ctl.c - the command line: one table of commands, each a function of its words.
+/* ctl/ctl.c - the command line: tables of commands, each a function of its words.
  * Purpose     what an operator says to the server, and what is said about its configuration without one.
  * Trust       runs as who called it; the command socket's owner decides who may.
  */
-#include "ctl/ctl.h"
+#include "ctl/ctl_impl.h"
 
-#include "auth/password.h"
 #include "base/die.h"
 #include "base/file.h"
-#include "conf/conf.h"
-#include "ctl/client.h"
-#include "ctl/read_password.h"
-#include "ipc/words.h"
-#include "ipc_gen.h"
 #include "mail/path.h"
 
 #include <stdio.h>
@@ -21,24 +15,7 @@
 
 #define CONF_DEFAULT "/etc/sallyport/sallyport.conf"
 
-struct ctl {
-	const char *conf_path;
-	bool embedded;
-	int (*run)(const char *conf_path, bool embedded);
-	struct conf *conf;
-	struct client client;
-	char **words; /* after the command's name */
-	int n_words;
-};
-
-struct command {
-	const char *name, *usage, *help;
-	int least, most; /* words */
-	enum { ALONE, WITH_CONF, ONLINE } needs; /* nothing, the configuration, the running server */
-	int (*run)(struct ctl *c);
-};
-
-static int done(enum outcome o, const char *what, const char *name)
+int ctl_done(enum outcome o, const char *what, const char *name)
 {
 	static const char *const why[OUTCOME_COUNT] = {
 		[NO_SUCH] = "there is none of this name",
@@ -56,8 +33,7 @@ static int done(enum outcome o, const char *what, const char *name)
 	return 1;
 }
 
-/* A word as an address; the views are in the client's arena. */
-static bool address_of(struct ctl *c, const char *word, struct ipc_addr *out)
+bool ctl_address(struct ctl *c, const char *word, struct ipc_addr *out)
 {
 	struct mail_path path;
 
@@ -69,208 +45,10 @@ static bool address_of(struct ctl *c, const char *word, struct ipc_addr *out)
 	return true;
 }
 
-/* ---- domains, accounts, aliases */
-
-static int domain_add(struct ctl *c)
-{
-	struct ipc_domain_add m = { .name = str_z(c->words[0]) };
-
-	if (!mail_domain_ok(m.name))
-		return done(BAD_SYNTAX, "domain add", c->words[0]);
-	return done(client_call(&c->client, ROLE_STORE, IPC_DOMAIN_ADD, &m, NULL), "domain add", c->words[0]);
-}
-
-static int domain_delete(struct ctl *c)
-{
-	struct ipc_domain_delete m = { .name = str_z(c->words[0]) };
-
-	if (!mail_domain_ok(m.name))
-		return done(BAD_SYNTAX, "domain delete", c->words[0]);
-	return done(client_call(&c->client, ROLE_STORE, IPC_DOMAIN_DELETE, &m, NULL), "domain delete", c->words[0]);
-}
-
-static int list(struct ctl *c, uint8_t kind)
-{
-	struct ipc_directory_list m = { .kind = kind };
-	struct ipc_directory_list_reply r;
-
-	do {
-		enum outcome o = client_call(&c->client, ROLE_STORE, IPC_DIRECTORY_LIST, &m, &r);
-
-		if (o != OK)
-			return done(o, "list", "");
-		for (size_t i = 0; i < r.n_lines; i++)
-			printf("%.*s\n", STR_ARG(r.lines[i]));
-		m.after = r.next;
-	} while (r.more);
-	return 0;
-}
-
-static int domain_list(struct ctl *c)
-{
-	return list(c, DIRECTORY_DOMAINS);
-}
-
-static int account_list(struct ctl *c)
-{
-	return list(c, DIRECTORY_ACCOUNTS);
-}
-
-static int alias_list(struct ctl *c)
-{
-	return list(c, DIRECTORY_ALIASES);
-}
-
-/* Asks for a password (or reads a line where there is no terminal) and hashes it. */
-static bool new_hash(char hash[PASSWORD_HASH_SIZE])
-{
-	char password[PASSWORD_SIZE_MAX + 1];
-	ssize_t n = read_password("New password: ", password, sizeof password);
-	bool ok = n > 0 && password_hash(str_of(password, (size_t)n), hash);
-
-	explicit_bzero(password, sizeof password);
-	if (!ok)
-		fprintf(stderr, "sallyport: a password has 1 to %d bytes and is the same both times\n", PASSWORD_SIZE_MAX);
-	return ok;
-}
-
-static int account_add(struct ctl *c)
-{
-	struct ipc_account_add m = { 0 };
-	struct ipc_account_add_reply r;
-	char hash[PASSWORD_HASH_SIZE];
-
-	if (!address_of(c, c->words[0], &m.address) || !new_hash(hash))
-		return 1;
-	m.hash = str_z(hash);
-	m.quota_bytes = c->conf->limits.quota_size;
-	m.quota_messages = c->conf->limits.quota_messages;
-	return done(client_call(&c->client, ROLE_STORE, IPC_ACCOUNT_ADD, &m, &r), "account add", c->words[0]);
-}
-
-static int account_delete(struct ctl *c)
-{
-	struct ipc_account_delete m = { 0 };
-
-	if (!address_of(c, c->words[0], &m.address))
-		return 1;
-	return done(client_call(&c->client, ROLE_STORE, IPC_ACCOUNT_DELETE, &m, NULL), "account delete", c->words[0]);
-}
-
-static int passwd(struct ctl *c)
-{
-	struct ipc_account_password m = { 0 };
-	char hash[PASSWORD_HASH_SIZE];
-
-	if (!address_of(c, c->words[0], &m.address) || !new_hash(hash))
-		return 1;
-	m.hash = str_z(hash);
-	return done(client_call(&c->client, ROLE_STORE, IPC_ACCOUNT_PASSWORD, &m, NULL), "passwd", c->words[0]);
-}
-
-static int alias_add(struct ctl *c)
-{
-	struct ipc_alias_add m = { 0 };
-	struct ipc_addr *to = arena_array(&c->client.arena, (size_t)c->n_words, sizeof *to);
-
-	if (!address_of(c, c->words[0], &m.address))
-		return 1;
-	for (int i = 1; i < c->n_words; i++)
-		if (!address_of(c, c->words[i], &to[m.n_to++]))
-			return 1;
-	m.to = to;
-	return done(client_call(&c->client, ROLE_STORE, IPC_ALIAS_ADD, &m, NULL), "alias add", c->words[0]);
-}
-
-static int alias_delete(struct ctl *c)
-{
-	struct ipc_alias_delete m = { 0 };
-
-	if (!address_of(c, c->words[0], &m.address))
-		return 1;
-	return done(client_call(&c->client, ROLE_STORE, IPC_ALIAS_DELETE, &m, NULL), "alias delete", c->words[0]);
-}
-
-/* ---- seeing */
-
-static void print_lines(const struct str *lines, size_t n)
+void ctl_print_lines(const struct str *lines, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		printf("%.*s\n", STR_ARG(lines[i]));
-}
-
-static int status(struct ctl *c)
-{
-	struct ipc_store_status_reply store;
-	struct ipc_auth_status_reply auth;
-	struct ipc_post_status_reply post;
-	int failed = 0;
-
-	print_lines(c->client.roles, c->client.n_roles);
-	if (client_call(&c->client, ROLE_STORE, IPC_STORE_STATUS, NULL, &store) == OK)
-		print_lines(store.lines, store.n_lines);
-	else
-		failed = 1;
-	if (client_call(&c->client, ROLE_AUTH, IPC_AUTH_STATUS, NULL, &auth) == OK)
-		print_lines(auth.lines, auth.n_lines);
-	else
-		failed = 1;
-	if (client_call(&c->client, ROLE_POST, IPC_POST_STATUS, NULL, &post) == OK)
-		print_lines(post.lines, post.n_lines);
-	else
-		failed = 1;
-	return failed;
-}
-
-static int verify(struct ctl *c)
-{
-	struct ipc_verify_step m = { 0 };
-	struct ipc_verify_step_reply r;
-	unsigned long long checked = 0, bad = 0;
-
-	do {
-		enum outcome o = client_call(&c->client, ROLE_STORE, IPC_VERIFY_STEP, &m, &r);
-
-		if (o != OK)
-			return done(o, "verify", "");
-		print_lines(r.lines, r.n_lines);
-		bad += r.n_lines;
-		checked += r.checked;
-		m.after = r.next;
-	} while (r.more);
-	printf("checked\t%llu\twrong\t%llu\n", checked, bad);
-	return bad ? 1 : 0;
-}
-
-/* ---- the configuration and the server itself */
-
-static int config_check(struct ctl *c)
-{
-	printf("%s: no errors\n", c->conf_path);
-	return 0;
-}
-
-static int config_show(struct ctl *c)
-{
-	struct buf out;
-
-	buf_init(&out, 1 << 20);
-	conf_show(c->conf, &out, c->n_words == 1 && strcmp(c->words[0], "all") == 0);
-	fwrite(out.p, 1, out.n, stdout);
-	buf_fini(&out);
-	return 0;
-}
-
-static int config_reference(struct ctl *c)
-{
-	struct buf out;
-
-	(void)c;
-	buf_init(&out, 1 << 20);
-	conf_schema_markdown(&out);
-	fwrite(out.p, 1, out.n, stdout);
-	buf_fini(&out);
-	return 0;
 }
 
 static int run_server(struct ctl *c)
@@ -278,48 +56,41 @@ static int run_server(struct ctl *c)
 	return c->run(c->conf_path, c->embedded);
 }
 
-static const struct command commands[] = {
+static const struct command run_commands[] = {
 	{ "run", "", "run the server in the foreground (with -X: all roles in one process, for debuggers)", 0, 0, ALONE, run_server },
-	{ "config check", "", "check the configuration", 0, 0, WITH_CONF, config_check },
-	{ "config show", "[all]", "print the configuration as it is understood; all: with the defaults", 0, 1, WITH_CONF, config_show },
-	{ "config reference", "", "print what every setting is, as Markdown", 0, 0, ALONE, config_reference },
-	{ "status", "", "the server's processes, their walls, and what they count", 0, 0, ONLINE, status },
-	{ "domain add", "NAME", "take mail for a domain", 1, 1, ONLINE, domain_add },
-	{ "domain delete", "NAME", "stop taking mail for a domain that has no accounts or aliases", 1, 1, ONLINE, domain_delete },
-	{ "domain list", "", "the domains", 0, 0, ONLINE, domain_list },
-	{ "account add", "ADDRESS", "make an account; asks for its password, or reads it from standard input", 1, 1, ONLINE, account_add },
-	{ "account delete", "ADDRESS", "remove an account and all its mail", 1, 1, ONLINE, account_delete },
-	{ "account list", "", "the accounts, with what they hold", 0, 0, ONLINE, account_list },
-	{ "passwd", "ADDRESS", "change an account's password; sessions under the old one end", 1, 1, ONLINE, passwd },
-	{ "alias add", "ADDRESS TARGET...", "deliver an address to others", 2, 100, ONLINE, alias_add },
-	{ "alias delete", "ADDRESS", "remove an alias", 1, 1, ONLINE, alias_delete },
-	{ "alias list", "", "the aliases", 0, 0, ONLINE, alias_list },
-	{ "verify", "", "check everything that is stored against its invariants", 0, 0, ONLINE, verify },
+	{ 0 },
 };
-#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+static const struct command *const families[] = { run_commands, ctl_config_commands, ctl_watch_commands, ctl_directory_commands };
+#define N_FAMILIES (sizeof families / sizeof *families)
 
 static int usage(void)
 {
 	fprintf(stderr, "usage: sallyport [-c FILE] [-X] COMMAND\n  -c FILE  the configuration, by default %s\n\n", CONF_DEFAULT);
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(stderr, "  %-16s %-18s %s\n", commands[i].name, commands[i].usage, commands[i].help);
+	for (size_t i = 0; i < N_FAMILIES; i++)
+		for (const struct command *k = families[i]; k->name; k++)
+			fprintf(stderr, "  %-16s %-18s %s\n", k->name, k->usage, k->help);
 	return 2;
+}
+
+/* How many of the words the command's name takes; 0: they are another's. */
+static int words_of(const struct command *cmd, char **words, int n)
+{
+	struct str rest = str_z(cmd->name), part;
+	int k = 0;
+
+	while (str_split(&rest, ' ', &part) && k < n && str_eq(str_z(words[k]), part))
+		k++;
+	return k > 0 && !rest.p && str_eq(str_z(words[k - 1]), part) ? k : 0;
 }
 
 /* The command that the words begin with, of one or two words; *n_used of them. */
 static const struct command *find_command(char **words, int n, int *n_used)
 {
-	for (size_t i = 0; i < N_COMMANDS; i++) {
-		struct str rest = str_z(commands[i].name), part;
-		int k = 0;
-
-		while (str_split(&rest, ' ', &part) && k < n && str_eq(str_z(words[k]), part))
-			k++;
-		if (k > 0 && !rest.p && str_eq(str_z(words[k - 1]), part)) {
-			*n_used = k;
-			return &commands[i];
-		}
-	}
+	for (size_t i = 0; i < N_FAMILIES; i++)
+		for (const struct command *k = families[i]; k->name; k++)
+			if ((*n_used = words_of(k, words, n)) > 0)
+				return k;
 	return NULL;
 }
 

@@ -1,0 +1,146 @@
+/* ctl/directory.c - commands: domains, accounts, aliases.
+ * Trust       runs as who called it; the command socket's owner decides who may.
+ */
+#include "ctl/ctl_impl.h"
+
+#include "auth/password.h"
+#include "ctl/read_password.h"
+#include "ipc/words.h"
+#include "mail/path.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int domain_add(struct ctl *c)
+{
+	struct ipc_domain_add m = { .name = str_z(c->words[0]) };
+
+	if (!mail_domain_ok(m.name))
+		return ctl_done(BAD_SYNTAX, "domain add", c->words[0]);
+	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_DOMAIN_ADD, &m, NULL), "domain add", c->words[0]);
+}
+
+static int domain_delete(struct ctl *c)
+{
+	struct ipc_domain_delete m = { .name = str_z(c->words[0]) };
+
+	if (!mail_domain_ok(m.name))
+		return ctl_done(BAD_SYNTAX, "domain delete", c->words[0]);
+	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_DOMAIN_DELETE, &m, NULL), "domain delete", c->words[0]);
+}
+
+static int list(struct ctl *c, uint8_t kind)
+{
+	struct ipc_directory_list m = { .kind = kind };
+	struct ipc_directory_list_reply r;
+
+	do {
+		enum outcome o = client_call(&c->client, ROLE_STORE, IPC_DIRECTORY_LIST, &m, &r);
+
+		if (o != OK)
+			return ctl_done(o, "list", "");
+		for (size_t i = 0; i < r.n_lines; i++)
+			printf("%.*s\n", STR_ARG(r.lines[i]));
+		m.after = r.next;
+	} while (r.more);
+	return 0;
+}
+
+static int domain_list(struct ctl *c)
+{
+	return list(c, DIRECTORY_DOMAINS);
+}
+
+static int account_list(struct ctl *c)
+{
+	return list(c, DIRECTORY_ACCOUNTS);
+}
+
+static int alias_list(struct ctl *c)
+{
+	return list(c, DIRECTORY_ALIASES);
+}
+
+/* Asks for a password (or reads a line where there is no terminal) and hashes it. */
+static bool new_hash(char hash[PASSWORD_HASH_SIZE])
+{
+	char password[PASSWORD_SIZE_MAX + 1];
+	ssize_t n = read_password("New password: ", password, sizeof password);
+	bool ok = n > 0 && password_hash(str_of(password, (size_t)n), hash);
+
+	explicit_bzero(password, sizeof password);
+	if (!ok)
+		fprintf(stderr, "sallyport: a password has 1 to %d bytes and is the same both times\n", PASSWORD_SIZE_MAX);
+	return ok;
+}
+
+static int account_add(struct ctl *c)
+{
+	struct ipc_account_add m = { 0 };
+	struct ipc_account_add_reply r;
+	char hash[PASSWORD_HASH_SIZE];
+
+	if (!ctl_address(c, c->words[0], &m.address) || !new_hash(hash))
+		return 1;
+	m.hash = str_z(hash);
+	m.quota_bytes = c->conf->limits.quota_size;
+	m.quota_messages = c->conf->limits.quota_messages;
+	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_ACCOUNT_ADD, &m, &r), "account add", c->words[0]);
+}
+
+static int account_delete(struct ctl *c)
+{
+	struct ipc_account_delete m = { 0 };
+
+	if (!ctl_address(c, c->words[0], &m.address))
+		return 1;
+	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_ACCOUNT_DELETE, &m, NULL), "account delete", c->words[0]);
+}
+
+static int passwd(struct ctl *c)
+{
+	struct ipc_account_password m = { 0 };
+	char hash[PASSWORD_HASH_SIZE];
+
+	if (!ctl_address(c, c->words[0], &m.address) || !new_hash(hash))
+		return 1;
+	m.hash = str_z(hash);
+	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_ACCOUNT_PASSWORD, &m, NULL), "passwd", c->words[0]);
+}
+
+static int alias_add(struct ctl *c)
+{
+	struct ipc_alias_add m = { 0 };
+	struct ipc_addr *to = arena_array(&c->client.arena, (size_t)c->n_words, sizeof *to);
+
+	if (!ctl_address(c, c->words[0], &m.address))
+		return 1;
+	for (int i = 1; i < c->n_words; i++)
+		if (!ctl_address(c, c->words[i], &to[m.n_to++]))
+			return 1;
+	m.to = to;
+	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_ALIAS_ADD, &m, NULL), "alias add", c->words[0]);
+}
+
+static int alias_delete(struct ctl *c)
+{
+	struct ipc_alias_delete m = { 0 };
+
+	if (!ctl_address(c, c->words[0], &m.address))
+		return 1;
+	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_ALIAS_DELETE, &m, NULL), "alias delete", c->words[0]);
+}
+
+const struct command ctl_directory_commands[] = {
+	{ "domain add", "NAME", "take mail for a domain", 1, 1, ONLINE, domain_add },
+	{ "domain delete", "NAME", "stop taking mail for a domain that has no accounts or aliases", 1, 1, ONLINE, domain_delete },
+	{ "domain list", "", "the domains", 0, 0, ONLINE, domain_list },
+	{ "account add", "ADDRESS", "make an account; asks for its password, or reads it from standard input", 1, 1, ONLINE, account_add },
+	{ "account delete", "ADDRESS", "remove an account and all its mail", 1, 1, ONLINE, account_delete },
+	{ "account list", "", "the accounts, with what they hold", 0, 0, ONLINE, account_list },
+	{ "passwd", "ADDRESS", "change an account's password; sessions under the old one end", 1, 1, ONLINE, passwd },
+	{ "alias add", "ADDRESS TARGET...", "deliver an address to others", 2, 100, ONLINE, alias_add },
+	{ "alias delete", "ADDRESS", "remove an alias", 1, 1, ONLINE, alias_delete },
+	{ "alias list", "", "the aliases", 0, 0, ONLINE, alias_list },
+	{ 0 },
+};

@@ -8,11 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static bool takes_logins(const struct conf_listener *l)
-{
-	return l->service != CONF_SMTP;
-}
-
 static void check_tls(struct conf_parser *p, const struct conf *c)
 {
 	if (c->tls.certificate.n && !c->tls.key.n)
@@ -25,21 +20,29 @@ static void check_tls(struct conf_parser *p, const struct conf *c)
 static void check_listener(struct conf_parser *p, const struct conf *c, const struct conf_listener *l)
 {
 	const char *name = conf_service_name(l->service);
+	bool logins = conf_service_has_logins(l->service);
 
-	if (l->tls == CONF_TLS_IMPLICIT && !conf_service_implicit(l->service))
-		conf_error(p, l->line, "%s has no implicit TLS; write starttls or none%s%s", name,
-			l->service == CONF_SMTP ? "" : ", or listen ",
-			l->service == CONF_SMTP ? "" : conf_service_name(l->service + 1));
+	if (!conf_service_is_served(l->service)) {
+		conf_error(p, l->line, "%s is not served by this build; remove its listen block", name);
+		return;
+	}
+	if (l->tls != CONF_TLS_NONE && !conf_service_has_tls(l->service))
+		conf_error(p, l->line, "%s knows no TLS; write tls none, or leave it out", name);
+	else if (l->tls == CONF_TLS_IMPLICIT && !conf_service_implicit(l->service))
+		conf_error(p, l->line, "%s has no implicit TLS; write starttls or none%s%s", name, logins ? ", or listen " : "",
+			logins ? conf_service_name(l->service + 1) : "");
 	else if (l->tls != CONF_TLS_IMPLICIT && conf_service_implicit(l->service))
 		conf_error(p, l->line, "%s is always under implicit TLS; leave tls out or listen %s", name,
 			conf_service_name(l->service - 1));
 	else if (l->tls != CONF_TLS_NONE && !c->tls.certificate.n)
 		conf_error(p, l->line, "%s with TLS needs a certificate; add: tls { certificate /path; key /path }", name);
-	if (l->tls == CONF_TLS_NONE && takes_logins(l) && !l->auth_without_tls && !conf_service_implicit(l->service))
+	if (l->tls == CONF_TLS_NONE && logins && !l->auth_without_tls && !conf_service_implicit(l->service))
 		conf_error(p, l->line, "nobody could log in to %s without TLS; add a certificate, or auth_without_tls yes for a test",
 			name);
-	if (l->auth_without_tls && !takes_logins(l))
-		conf_error(p, l->line, "smtp takes no logins; remove auth_without_tls or listen submission");
+	if (l->auth_without_tls && !logins)
+		conf_error(p, l->line, "%s takes no logins; remove auth_without_tls or listen submission", name);
+	if (l->client_certificate && l->tls == CONF_TLS_NONE)
+		conf_error(p, l->line, "client_certificate without TLS asks for nothing; remove it, or give %s TLS", name);
 }
 
 static bool is_any(const struct conf_address *a)

@@ -22,6 +22,8 @@ enum conf_service {
 	CONF_IMAPS,
 	CONF_POP3,
 	CONF_POP3S,
+	CONF_LMTP,
+	CONF_POP2,
 	CONF_SERVICE_COUNT
 };
 
@@ -44,6 +46,7 @@ struct conf_listener {
 	uint16_t port;
 	enum conf_tls_mode tls;
 	bool auth_without_tls;
+	bool client_certificate; /* asked for when TLS starts */
 	unsigned block; /* number of its listen block, from 0 */
 	unsigned line;  /* where that began, for later messages */
 };
@@ -169,8 +172,11 @@ void conf_show(const struct conf *c, struct buf *out, bool with_defaults);
 void conf_schema_markdown(struct buf *out);
 
 const char *conf_service_name(enum conf_service s); /* "submission" */
-/* The port a service has by default (RFC 5321, 6409, 8314, 9051, 1939), and whether its TLS begins with the connection. */
+/* The port a service has by default (RFC 5321, 6409, 8314, 9051, 1939, 2033, 937), and whether its TLS begins with the connection. */
 uint16_t conf_service_port(enum conf_service s);
 bool conf_service_implicit(enum conf_service s);
+bool conf_service_has_tls(enum conf_service s);    /* its protocol knows TLS at all */
+bool conf_service_has_logins(enum conf_service s);
+bool conf_service_is_served(enum conf_service s);  /* sessions of it exist; what is not served may not be configured */
 
 #endif

@@ -123,7 +123,7 @@ static void listen_open(struct conf_parser *p, const struct statement *st)
 		const char *near = conf_choice_near(conf_services, st->words.v[1]);
 
 		conf_error(p, st->line, "'%.*s' is not a service; %s%s%s", STR_ARG(shown(p, st->words.v[1])),
-			near ? "did you mean '" : "use smtp, submission, submissions, imap, imaps, pop3 or pop3s",
+			near ? "did you mean '" : "use smtp, submission, submissions, imap, imaps, pop3, pop3s, lmtp or pop2",
 			near ? near : "", near ? "'?" : "");
 		p->skipping = true;
 		return;
@@ -170,12 +170,14 @@ static void listeners_finish(struct conf_parser *p)
 		struct conf_listener *l = &c->listeners[i];
 
 		*l = p->listeners.v[i];
+		if (!conf_service_has_tls(l->service) && conf_service_has_logins(l->service))
+			l->auth_without_tls = true; /* its protocol knows no other way; where it may be bound is checked */
 		if ((int)l->tls != CONF_TLS_BY_SERVICE)
 			continue;
 		if (conf_service_implicit(l->service))
 			l->tls = CONF_TLS_IMPLICIT;
 		else
-			l->tls = c->tls.certificate.n ? CONF_TLS_STARTTLS : CONF_TLS_NONE;
+			l->tls = c->tls.certificate.n && conf_service_has_tls(l->service) ? CONF_TLS_STARTTLS : CONF_TLS_NONE;
 	}
 }
 

@@ -15,6 +15,8 @@ const struct conf_choice conf_services[] = {
 	{ "imaps", CONF_IMAPS },
 	{ "pop3", CONF_POP3 },
 	{ "pop3s", CONF_POP3S },
+	{ "lmtp", CONF_LMTP },
+	{ "pop2", CONF_POP2 },
 	{ 0 },
 };
 
@@ -39,7 +41,7 @@ const struct conf_block conf_blocks[] = {
 	{ "log", "What is logged and where." },
 	{ "tls", "The certificate that all services show. Without it there is no TLS." },
 	{ "listen", "`listen SERVICE { }` opens a service; SERVICE is `smtp`, `submission`, `submissions`, `imap`, `imaps`, "
-		    "`pop3` or `pop3s`. The block may be repeated; at least one is needed." },
+		    "`pop3`, `pop3s`, `lmtp` or `pop2`. The block may be repeated; at least one is needed." },
 	{ "pools", "How many processes of a kind run." },
 	{ "store", "Where and how mail is kept." },
 	{ "limits", "What a single letter, session, address or account may use." },
@@ -98,11 +100,13 @@ const struct conf_setting conf_settings[] = {
 	{ B, "address", CONF_TYPE_ADDRESSES, IN_LISTEN(addresses), "0.0.0.0 ::", 1, 16,
 	  .help = "IPv4 and IPv6 addresses to listen on" },
 	{ B, "port", CONF_TYPE_PORT, IN_LISTEN(common.port), NULL, 1, 65535,
-	  .help = "default by service: smtp 25, submission 587, submissions 465, imap 143, imaps 993, pop3 110, pop3s 995" },
+	  .help = "default by service: smtp 25, submission 587, submissions 465, imap 143, imaps 993, pop3 110, pop3s 995, lmtp 24, pop2 109" },
 	{ B, "tls", CONF_TYPE_ENUM, IN_LISTEN(tls), NULL, .choices = modes,
 	  .help = "default by service: `implicit` for submissions, imaps and pop3s; otherwise `starttls` when there is a certificate" },
 	{ B, "auth_without_tls", CONF_TYPE_BOOL, IN_LISTEN(common.auth_without_tls), "no",
 	  .help = "accept passwords on a connection that anybody can read; for tests and trusted networks only" },
+	{ B, "client_certificate", CONF_TYPE_BOOL, IN_LISTEN(common.client_certificate), "no",
+	  .help = "ask clients for a certificate when TLS starts; one that an account has pinned may log in by AUTH EXTERNAL" },
 #undef B
 #define B "pools"
 	COUNT("strangers", pools.n_strangers, "1", 1, 64, "processes for port 25"),
@@ -180,17 +184,21 @@ const struct conf_setting conf_settings[] = {
 /* clang-format on */
 const size_t conf_n_settings = sizeof conf_settings / sizeof *conf_settings;
 
+enum { IMPLICIT = 1, TLS = 2, LOGINS = 4, SERVED = 8 };
+
 static const struct {
 	uint16_t port;
-	bool implicit;
-} service_defaults[CONF_SERVICE_COUNT] = {
-	[CONF_SMTP] = { 25, false },
-	[CONF_SUBMISSION] = { 587, false },
-	[CONF_SUBMISSIONS] = { 465, true },
-	[CONF_IMAP] = { 143, false },
-	[CONF_IMAPS] = { 993, true },
-	[CONF_POP3] = { 110, false },
-	[CONF_POP3S] = { 995, true },
+	unsigned traits;
+} services[CONF_SERVICE_COUNT] = {
+	[CONF_SMTP] = { 25, TLS | SERVED },
+	[CONF_SUBMISSION] = { 587, TLS | LOGINS | SERVED },
+	[CONF_SUBMISSIONS] = { 465, TLS | IMPLICIT | LOGINS | SERVED },
+	[CONF_IMAP] = { 143, TLS | LOGINS | SERVED },
+	[CONF_IMAPS] = { 993, TLS | IMPLICIT | LOGINS | SERVED },
+	[CONF_POP3] = { 110, TLS | LOGINS | SERVED },
+	[CONF_POP3S] = { 995, TLS | IMPLICIT | LOGINS | SERVED },
+	[CONF_LMTP] = { 24, TLS },
+	[CONF_POP2] = { 109, LOGINS },
 };
 
 const char *conf_service_name(enum conf_service s)
@@ -200,12 +208,27 @@ const char *conf_service_name(enum conf_service s)
 
 uint16_t conf_service_port(enum conf_service s)
 {
-	return service_defaults[s].port;
+	return services[s].port;
 }
 
 bool conf_service_implicit(enum conf_service s)
 {
-	return service_defaults[s].implicit;
+	return services[s].traits & IMPLICIT;
+}
+
+bool conf_service_has_tls(enum conf_service s)
+{
+	return services[s].traits & TLS;
+}
+
+bool conf_service_has_logins(enum conf_service s)
+{
+	return services[s].traits & LOGINS;
+}
+
+bool conf_service_is_served(enum conf_service s)
+{
+	return services[s].traits & SERVED;
 }
 
 bool conf_setting_in(const struct conf_setting *s, const char *block)

@@ -2,7 +2,18 @@
 #ifndef SALLYPORT_IPC_WORDS_H
 #define SALLYPORT_IPC_WORDS_H
 
-enum service { SERVICE_SMTP, SERVICE_SUBMISSION, SERVICE_SUBMISSIONS, SERVICE_IMAP, SERVICE_IMAPS, SERVICE_POP3, SERVICE_POP3S, SERVICE_COUNT };
+enum service {
+	SERVICE_SMTP,
+	SERVICE_SUBMISSION,
+	SERVICE_SUBMISSIONS,
+	SERVICE_IMAP,
+	SERVICE_IMAPS,
+	SERVICE_POP3,
+	SERVICE_POP3S,
+	SERVICE_LMTP,
+	SERVICE_POP2,
+	SERVICE_COUNT
+};
 
 /* System flags of a message. \Recent is kept a message as "not yet shown to a session that may write" and reported a session. */
 enum {

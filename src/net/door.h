@@ -46,6 +46,8 @@ struct door {
 	uint16_t local_port;
 	bool secured;                        /* TLS is on */
 	char tls_text[96];                   /* "TLSv1.3 TLS_AES_256_GCM_SHA384", empty without */
+	bool has_client_cert;                /* the listener asked for one and the client proved that it holds its key */
+	unsigned char client_cert[32];       /* SHA-256 of its DER; nobody has checked who signed it */
 	struct gate *stopping_gate;          /* opens when the server winds down or the session should end at its next command */
 	const bool *stopping;
 	struct door_account account;
@@ -55,6 +57,9 @@ struct door {
 bool door_can_tls(const struct door *d);
 /* The handshake, with its own deadline; forgets buffered plain input first. False: the stream ended. */
 SUSPENDS bool door_start_tls(struct door *d) MUST_USE;
+/* Appends what binds a login to this TLS connection. type: "tls-exporter" (RFC 9266; TLS 1.3), "tls-unique" (RFC 5929 3; TLS 1.2 with an
+ * extended master secret), "tls-server-end-point" (RFC 5929 4). False: this connection has none of that type. */
+bool door_channel_binding(struct door *d, const char *type, struct buf *out) MUST_USE;
 /* A password may be sent now: TLS is on, or the listener allows it without (auth_without_tls). */
 bool door_may_login(const struct door *d);
 /* OK fills d->account; DENIED, TRY_LATER, OVER_LIMIT (too many failures from this address: wait). The secret is wiped in the message;

@@ -158,6 +158,14 @@ out:
 	return ok;
 }
 
+/* Who signed a client's certificate does not matter: accounts name certificates by their fingerprints. */
+static int any_certificate(X509_STORE_CTX *store, void *arg)
+{
+	(void)store;
+	(void)arg;
+	return 1;
+}
+
 struct tls_server *tls_server_new(struct str chain, struct str ticket_key, enum conf_tls_version least, const struct tls_signer *signer,
 	char why[256])
 {
@@ -176,6 +184,7 @@ struct tls_server *tls_server_new(struct str chain, struct str ticket_key, enum 
 	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(t->ctx, 1);
 	SSL_CTX_set_read_ahead(t->ctx, 1);
+	SSL_CTX_set_cert_verify_callback(t->ctx, any_certificate, NULL);
 	SSL_CTX_set_session_id_context(t->ctx, (const unsigned char *)"sallyport", 9);
 	if (ticket_key.n == TLS_TICKET_KEY_SIZE)
 		SSL_CTX_set_tlsext_ticket_keys(t->ctx, (void *)(uintptr_t)ticket_key.p, TLS_TICKET_KEY_SIZE);
@@ -318,7 +327,7 @@ static SUSPENDS bool handshake(struct stream *s, char why[256])
 	}
 }
 
-SUSPENDS bool tls_accept(struct stream *s, struct tls_server *t, char why[256])
+SUSPENDS bool tls_accept(struct stream *s, struct tls_server *t, const struct tls_wish *wish, char why[256])
 {
 	struct tls_stream *x = mem_new(struct tls_stream);
 
@@ -328,6 +337,11 @@ SUSPENDS bool tls_accept(struct stream *s, struct tls_server *t, char why[256])
 	x->ssl = SSL_new(t->ctx);
 	if (!x->ssl)
 		die("net/tls: no SSL");
+	if (wish->client_cert) {
+		SSL_set_verify(x->ssl, SSL_VERIFY_PEER, NULL);
+		/* A session of a listener that did not ask is not resumed here. */
+		SSL_set_session_id_context(x->ssl, (const unsigned char *)"sallyport with certificate", 26);
+	}
 	SSL_set_fd(x->ssl, s->fd);
 	s->impl = x;
 	s->ops = &tls_ops;
@@ -339,6 +353,95 @@ void tls_describe(const struct stream *s, char *out, size_t size)
 	const struct tls_stream *x = s->impl;
 
 	snprintf(out, size, "%s %s", SSL_get_version(x->ssl), SSL_get_cipher_name(x->ssl));
+}
+
+bool tls_client_cert(const struct stream *s, unsigned char out[32])
+{
+	const struct tls_stream *x = s->impl;
+	X509 *cert = SSL_get0_peer_certificate(x->ssl);
+	unsigned n = 32;
+
+	return cert && X509_digest(cert, EVP_sha256(), out, &n) == 1;
+}
+
+/* ---- channel bindings */
+
+struct binding {
+	SSL *ssl;
+	bool (*make)(SSL *ssl, unsigned char *out, size_t *n); /* out: EVP_MAX_MD_SIZE bytes */
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	size_t n;
+	bool ok;
+};
+
+/* RFC 9266 2. In TLS 1.2 no context and an empty one are not the same, and clients differ in which they take. */
+static bool make_exporter(SSL *ssl, unsigned char *out, size_t *n)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+
+	*n = 32;
+	return SSL_version(ssl) == TLS1_3_VERSION &&
+		SSL_export_keying_material(ssl, out, *n, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1;
+}
+
+/* RFC 5929 3.1: the first Finished of the handshake, which is ours when a session was resumed. Without an extended master secret
+ * (RFC 7627) two connections can be made to have the same. */
+static bool make_unique(SSL *ssl, unsigned char *out, size_t *n)
+{
+	if (SSL_version(ssl) != TLS1_2_VERSION || SSL_get_extms_support(ssl) != 1)
+		return false;
+	*n = SSL_session_reused(ssl) ? SSL_get_finished(ssl, out, EVP_MAX_MD_SIZE) : SSL_get_peer_finished(ssl, out, EVP_MAX_MD_SIZE);
+	return *n > 0;
+}
+
+/* RFC 5929 4.1: the certificate hashed as its own signature hashes; MD5 and SHA-1 become SHA-256. */
+static bool make_end_point(SSL *ssl, unsigned char *out, size_t *n)
+{
+	X509 *own = SSL_get_certificate(ssl);
+	const EVP_MD *md;
+	unsigned size = 0;
+	int nid;
+
+	if (!own || X509_get_signature_info(own, &nid, NULL, NULL, NULL) != 1 || nid == NID_undef)
+		return false;
+	md = nid == NID_md5 || nid == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(nid);
+	if (!md || X509_digest(own, md, out, &size) != 1)
+		return false;
+	*n = size;
+	return true;
+}
+
+static void make_binding(void *arg)
+{
+	struct binding *b = arg;
+
+	b->ok = b->make(b->ssl, b->bytes, &b->n);
+	ERR_clear_error();
+}
+
+bool tls_channel_binding(const struct stream *s, const char *type, struct buf *out)
+{
+	static const struct {
+		const char *type;
+		bool (*make)(SSL *ssl, unsigned char *out, size_t *n);
+	} makers[] = {
+		{ "tls-exporter", make_exporter },
+		{ "tls-unique", make_unique },
+		{ "tls-server-end-point", make_end_point },
+	};
+	const struct tls_stream *x = s->impl;
+
+	for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
+		struct binding b = { .ssl = x->ssl, .make = makers[i].make };
+
+		if (strcmp(makers[i].type, type) != 0)
+			continue;
+		sched_call(s->sched, make_binding, &b);
+		if (b.ok)
+			buf_add(out, str_of(b.bytes, b.n));
+		return b.ok;
+	}
+	return false;
 }
 
 /* ---- private keys, for role keys */

@@ -27,10 +27,19 @@ struct tls_server *tls_server_new(struct str chain, struct str ticket_key, enum 
 void tls_server_put(struct tls_server *t); /* counted: sessions hold one each */
 struct tls_server *tls_server_get(struct tls_server *t);
 
+/* What one listener wants of a handshake. */
+struct tls_wish {
+	bool client_cert; /* ask for a certificate; any is taken, and so is none */
+};
+
 /* The handshake on a plain stream, under the stream's deadline. True: the stream is TLS from now on. False: it has failed and why says so. */
-SUSPENDS bool tls_accept(struct stream *s, struct tls_server *t, char why[256]) MUST_USE;
+SUSPENDS bool tls_accept(struct stream *s, struct tls_server *t, const struct tls_wish *wish, char why[256]) MUST_USE;
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384" of a stream after tls_accept. */
 void tls_describe(const struct stream *s, char *out, size_t size);
+/* SHA-256 of the DER of the certificate that the client gave and has proved to hold the key of. False: it was not asked for, or gave none. */
+bool tls_client_cert(const struct stream *s, unsigned char out[32]) MUST_USE;
+/* door_channel_binding, of a stream after tls_accept. */
+bool tls_channel_binding(const struct stream *s, const char *type, struct buf *out) MUST_USE;
 
 /* For the role that holds private keys: a key read from PEM, and its signatures. */
 struct tls_key;

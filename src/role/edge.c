@@ -153,18 +153,25 @@ bool door_can_tls(const struct door *d)
 bool door_start_tls(struct door *d)
 {
 	struct session *s = session_of(d);
+	struct tls_wish wish = { .client_cert = d->listener->client_certificate };
 	char why[256] = "";
 
 	stream_flush(&d->stream);
 	stream_deadline(&d->stream, d->conf->timeouts.tls_handshake_ms);
-	if (!stream_ok(&d->stream) || !tls_accept(&d->stream, s->tls, why)) {
+	if (!stream_ok(&d->stream) || !tls_accept(&d->stream, s->tls, &wish, why)) {
 		door_log(d, LOG_LEVEL_INFO, "tls-failed", (struct log_field[]){ LOG_S("reason", str_z(why)), { 0 } });
 		return false;
 	}
 	stream_deadline(&d->stream, NEVER_MS);
 	d->secured = true;
 	tls_describe(&d->stream, d->tls_text, sizeof d->tls_text);
+	d->has_client_cert = wish.client_cert && tls_client_cert(&d->stream, d->client_cert);
 	return true;
+}
+
+bool door_channel_binding(struct door *d, const char *type, struct buf *out)
+{
+	return d->secured && tls_channel_binding(&d->stream, type, out);
 }
 
 bool door_may_login(const struct door *d)

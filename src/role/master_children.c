@@ -112,9 +112,12 @@ static void connect_all(struct child *c)
 	}
 }
 
+/* LMTP hands in letters without a login, as port 25 does. */
 static bool serves(enum role r, enum conf_service s)
 {
-	return r == ROLE_EDGE_IN ? s == CONF_SMTP : r == ROLE_EDGE_USER && s != CONF_SMTP;
+	bool strangers = s == CONF_SMTP || s == CONF_LMTP;
+
+	return r == ROLE_EDGE_IN ? strangers : r == ROLE_EDGE_USER && !strangers;
 }
 
 static void send_listeners(struct child *c)

@@ -71,7 +71,14 @@ struct world {
 	SSL_SESSION *session;
 	bool resumed, client_ok;
 	char echo[64];
+	struct tls_wish wish;
+	struct identity *client; /* the client's certificate; NULL: none */
+	struct binding { unsigned char bytes[64]; size_t n; } seen[3], theirs[3]; /* exporter, unique, end point */
+	bool has_cert;
+	unsigned char cert[32];
 };
+
+static const char *const binding_types[] = { "tls-exporter", "tls-unique", "tls-server-end-point" };
 
 static enum outcome sign(void *ctx, int padding, struct str digest, struct buf *signature)
 {
@@ -79,6 +86,39 @@ static enum outcome sign(void *ctx, int padding, struct str digest, struct buf *
 
 	w->n_signed++;
 	return w->sign_fails ? TRY_LATER : tls_key_sign(w->key, padding, digest, signature);
+}
+
+static void use_client_certificate(SSL *ssl, const struct identity *i)
+{
+	BIO *cert = BIO_new_mem_buf(i->chain.p, (int)i->chain.n), *key = BIO_new_mem_buf(i->key.p, (int)i->key.n);
+	X509 *x = PEM_read_bio_X509(cert, NULL, NULL, NULL);
+	EVP_PKEY *k = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
+
+	SSL_use_certificate(ssl, x);
+	SSL_use_PrivateKey(ssl, k);
+	X509_free(x);
+	EVP_PKEY_free(k);
+	BIO_free(cert);
+	BIO_free(key);
+}
+
+/* What RFC 5929 and RFC 9266 say of this connection, seen from the client's end. */
+static void note_bindings(struct world *w, SSL *ssl)
+{
+	X509 *server = SSL_get1_peer_certificate(ssl);
+	unsigned n = 0;
+
+	memset(w->theirs, 0, sizeof w->theirs);
+	if (SSL_version(ssl) == TLS1_3_VERSION) {
+		SSL_export_keying_material(ssl, w->theirs[0].bytes, 32, "EXPORTER-Channel-Binding", 24, (const unsigned char *)"", 0, 1);
+		w->theirs[0].n = 32;
+	} else {
+		w->theirs[1].n = SSL_session_reused(ssl) ? SSL_get_peer_finished(ssl, w->theirs[1].bytes, 64) :
+							   SSL_get_finished(ssl, w->theirs[1].bytes, 64);
+	}
+	X509_digest(server, EVP_sha256(), w->theirs[2].bytes, &n);
+	w->theirs[2].n = n;
+	X509_free(server);
 }
 
 static void *client_main(void *arg)
@@ -95,9 +135,12 @@ static void *client_main(void *arg)
 	ssl = SSL_new(ctx);
 	if (w->session)
 		SSL_set_session(ssl, w->session);
+	if (w->client)
+		use_client_certificate(ssl, w->client);
 	SSL_set_fd(ssl, w->fds[1]);
 	w->client_ok = SSL_connect(ssl) == 1;
 	if (w->client_ok) {
+		note_bindings(w, ssl);
 		SSL_write(ssl, "hello\r\n", 7);
 		n = SSL_read(ssl, w->echo, sizeof w->echo - 1);
 		w->echo[n > 0 ? n : 0] = 0;
@@ -112,6 +155,22 @@ static void *client_main(void *arg)
 	return NULL;
 }
 
+static void note_server(struct world *w, struct stream *s)
+{
+	struct buf out;
+
+	w->has_cert = tls_client_cert(s, w->cert);
+	for (int i = 0; i < 3; i++) {
+		buf_init(&out, 64);
+		w->seen[i].n = tls_channel_binding(s, binding_types[i], &out) ? out.n : 0;
+		memcpy(w->seen[i].bytes, out.p ? out.p : "", w->seen[i].n);
+		buf_fini(&out);
+	}
+	buf_init(&out, 64);
+	assert_false(tls_channel_binding(s, "tls-unheard-of", &out));
+	buf_fini(&out);
+}
+
 static void server_main(void *arg)
 {
 	struct world *w = arg;
@@ -120,8 +179,9 @@ static void server_main(void *arg)
 
 	stream_open_fd(&s, w->s, w->fds[0]);
 	stream_deadline(&s, 10000);
-	w->accepted = tls_accept(&s, w->server, w->why);
+	w->accepted = tls_accept(&s, w->server, &w->wish, w->why);
 	if (w->accepted) {
+		note_server(w, &s);
 		tls_describe(&s, w->text, sizeof w->text);
 		if (stream_line(&s, &line, 100) == LINE_OK)
 			stream_printf(&s, "<%.*s>", STR_ARG(line));
@@ -208,6 +268,75 @@ static void a_ticket_saves_the_signature(void **state)
 	free_identity(&i);
 }
 
+static void same_bindings(const struct world *w, int n_exporter, int n_unique)
+{
+	assert_true(w->accepted && w->client_ok);
+	assert_int_equal(w->seen[0].n, n_exporter);
+	assert_int_equal(w->seen[1].n, n_unique);
+	assert_int_equal(w->seen[2].n, 32);
+	for (int i = 0; i < 3; i++)
+		assert_memory_equal(w->seen[i].bytes, w->theirs[i].bytes, w->seen[i].n);
+}
+
+static void both_ends_bind_to_the_same_bytes(void **state)
+{
+	struct identity i = make_identity(EVP_EC_gen("P-256"));
+	struct tls_signer signer = { sign, NULL };
+	char key[TLS_TICKET_KEY_SIZE] = "a key that all edges of a pool share";
+	struct world *w = make_world(&i, &signer, str_of(key, sizeof key), CONF_TLS_1_2);
+	struct binding first;
+
+	(void)state;
+	converse(w);
+	same_bindings(w, 32, 0);
+	SSL_SESSION_free(w->session);
+	w->session = NULL;
+	w->max_version = TLS1_2_VERSION;
+	converse(w);
+	same_bindings(w, 0, 12);
+	first = w->seen[1];
+	converse(w);
+	assert_true(w->resumed);
+	same_bindings(w, 0, 12);
+	assert_memory_not_equal(first.bytes, w->seen[1].bytes, 12);
+	end_world(w);
+	free_identity(&i);
+}
+
+static void a_clients_certificate_is_known_by_its_fingerprint(void **state)
+{
+	struct identity i = make_identity(EVP_EC_gen("P-256")), c = make_identity(EVP_RSA_gen(2048));
+	struct tls_signer signer = { sign, NULL };
+	char key[TLS_TICKET_KEY_SIZE] = "a key that all edges of a pool share";
+	struct world *w = make_world(&i, &signer, str_of(key, sizeof key), CONF_TLS_1_2);
+	BIO *b = BIO_new_mem_buf(c.chain.p, (int)c.chain.n);
+	X509 *x = PEM_read_bio_X509(b, NULL, NULL, NULL);
+	unsigned char want[32];
+
+	(void)state;
+	X509_digest(x, EVP_sha256(), want, NULL);
+	w->client = &c;
+	converse(w);
+	assert_true(w->accepted && !w->has_cert); /* not asked */
+	w->wish.client_cert = true;
+	converse(w); /* the session from before is of a listener that does not ask */
+	assert_true(w->accepted && !w->resumed && w->has_cert);
+	assert_memory_equal(w->cert, want, 32);
+	converse(w);
+	assert_true(w->accepted && w->resumed && w->has_cert);
+	assert_memory_equal(w->cert, want, 32);
+	w->client = NULL;
+	SSL_SESSION_free(w->session);
+	w->session = NULL;
+	converse(w);
+	assert_true(w->accepted && !w->has_cert); /* asked, and none given */
+	X509_free(x);
+	BIO_free(b);
+	end_world(w);
+	free_identity(&i);
+	free_identity(&c);
+}
+
 static void old_versions_and_failing_signers_end_the_handshake(void **state)
 {
 	struct identity i = make_identity(EVP_EC_gen("P-256"));
@@ -271,6 +400,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ec_and_rsa_keys_sign_from_elsewhere),
 		cmocka_unit_test(a_ticket_saves_the_signature),
+		cmocka_unit_test(both_ends_bind_to_the_same_bytes),
+		cmocka_unit_test(a_clients_certificate_is_known_by_its_fingerprint),
 		cmocka_unit_test(old_versions_and_failing_signers_end_the_handshake),
 		cmocka_unit_test(bad_keys_and_chains_are_explained),
 		cmocka_unit_test(keys_sign_digests_only),

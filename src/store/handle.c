@@ -48,13 +48,18 @@ static struct handle *take_slot(struct handles *h, uint32_t *index)
 	return *vec_push(&h->slots) = mem_new(struct handle);
 }
 
-enum outcome handle_grant(struct shard *s, uint16_t edge, uint32_t edge_life, struct account *a, uint64_t *number)
+struct holder holder_of(const struct peer *p)
+{
+	return (struct holder){ peer_role(p), peer_index(p), peer_life(p) };
+}
+
+enum outcome handle_grant(struct shard *s, struct holder who, struct account *a, uint64_t *number)
 {
 	struct handles *h = &s->handles;
 	struct handle *x;
 	uint32_t index, generation;
 
-	if (edge_is_gone(h, edge, edge_life))
+	if (who.role == ROLE_EDGE_USER && edge_is_gone(h, who.index, who.life))
 		return DENIED;
 	x = take_slot(h, &index);
 	if (!x)
@@ -62,8 +67,7 @@ enum outcome handle_grant(struct shard *s, uint16_t edge, uint32_t edge_life, st
 	generation = x->generation + 1;
 	*x = (struct handle){ .number = number_of(s, generation, index),
 		.generation = generation,
-		.edge = edge,
-		.edge_life = edge_life,
+		.holder = who,
 		.account = a };
 	list_init(&x->selections);
 	a->n_handles++;
@@ -72,7 +76,12 @@ enum outcome handle_grant(struct shard *s, uint16_t edge, uint32_t edge_life, st
 	return OK;
 }
 
-enum outcome handle_find(struct shard *s, uint64_t number, uint16_t edge, uint32_t edge_life, struct handle **out)
+static bool is_holder(const struct handle *h, struct holder who)
+{
+	return h->holder.role == who.role && h->holder.index == who.index && h->holder.life == who.life;
+}
+
+enum outcome handle_find(struct shard *s, uint64_t number, struct holder who, struct handle **out)
 {
 	struct handles *h = &s->handles;
 	uint32_t index = (uint32_t)number & FIELD_MASK, generation = (uint32_t)(number >> FIELD_BITS) & FIELD_MASK;
@@ -87,7 +96,7 @@ enum outcome handle_find(struct shard *s, uint64_t number, uint16_t edge, uint32
 	x = h->slots.v[index];
 	if (generation < x->generation || !x->account)
 		return REVOKED;
-	if (x->edge != edge || x->edge_life != edge_life)
+	if (!is_holder(x, who))
 		return DENIED;
 	*out = x;
 	return OK;
@@ -132,14 +141,22 @@ static void note_gone(struct handles *h, uint16_t edge, uint32_t life)
 		h->edges.v[edge].gone_life = life;
 }
 
-void handles_edge_gone(struct shard *s, struct peer *p, uint16_t edge, uint32_t edge_life)
+/* Edges of one index come one after another, commands side by side. */
+static bool is_gone_with(const struct handle *h, struct holder who)
 {
-	(void)p;
-	note_gone(&s->handles, edge, edge_life);
+	if (who.role != ROLE_EDGE_USER)
+		return is_holder(h, who);
+	return h->holder.role == who.role && h->holder.index == who.index && h->holder.life <= who.life;
+}
+
+void handles_holder_gone(struct shard *s, struct holder who)
+{
+	if (who.role == ROLE_EDGE_USER)
+		note_gone(&s->handles, who.index, who.life);
 	for (size_t i = 0; i < s->handles.slots.n; i++) {
 		struct handle *h = s->handles.slots.v[i];
 
-		if (h->account && h->edge == edge && h->edge_life <= edge_life)
+		if (h->account && is_gone_with(h, who))
 			handle_release(s, h);
 	}
 }

@@ -1,4 +1,5 @@
 /* store/handle.h - what an edge may present instead of a login: numbers bound to one edge's one connection, and their selections.
+ * A command's channel holds such numbers too (open_account); they end with it.
  *
  * shard 8 bits | life 16 | generation 20 | index 20. A handle of another life, or one whose slot has moved on, is REVOKED; one
  * that was never given, or to another edge, is DENIED and costs the peer its channel.
@@ -40,13 +41,19 @@ struct selection {
 	struct VEC(struct modseq_range) silent; /* above seen_flags: changes that it made and wants no word of */
 };
 
+/* Whose a handle is: one process of a role, or one command. */
+struct holder {
+	enum role role; /* ROLE_EDGE_USER or ROLE_CTL */
+	uint16_t index;
+	uint32_t life;
+};
+
 struct handle {
 	uint64_t number;
 	uint32_t generation;
-	uint16_t edge;
-	uint32_t edge_life;
+	struct holder holder;
 	struct account *account; /* NULL: the slot is free */
-	struct peer *peer;	 /* once it has called; NULL before, and when it is gone */
+	struct peer *peer;	 /* an edge's, to be told of news: once it has called; NULL before, and when it is gone */
 	struct node selections;
 	uint32_t last_selection;
 };
@@ -65,15 +72,19 @@ struct handles {
 
 void handles_init(struct handles *h, uint16_t life);
 void handles_fini(struct handles *h);
+static inline struct holder holder_edge(uint16_t edge, uint32_t life)
+{
+	return (struct holder){ ROLE_EDGE_USER, edge, life };
+}
+struct holder holder_of(const struct peer *p);
 /* Gives a handle on the account; TRY_LATER: there are too many, DENIED: that edge is gone already. */
-enum outcome handle_grant(
-	struct shard *s, uint16_t edge, uint32_t edge_life, struct account *a, uint64_t *number) MUST_USE;
-enum outcome handle_find(
-	struct shard *s, uint64_t number, uint16_t edge, uint32_t edge_life, struct handle **out) MUST_USE;
+enum outcome handle_grant(struct shard *s, struct holder who, struct account *a, uint64_t *number) MUST_USE;
+enum outcome handle_find(struct shard *s, uint64_t number, struct holder who, struct handle **out) MUST_USE;
 void handle_release(struct shard *s, struct handle *h);
 void handle_revoke(struct shard *s, struct handle *h); /* tells the edge, too */
 void handles_revoke_account(struct shard *s, struct account *a);
-void handles_edge_gone(struct shard *s, struct peer *p, uint16_t edge, uint32_t edge_life);
+/* All handles of an edge of that life or one before, or of that command, end. */
+void handles_holder_gone(struct shard *s, struct holder who);
 
 struct selection *selection_new(struct handle *h, struct mailbox *m);
 struct selection *selection_find(struct handle *h, uint32_t number);

@@ -13,8 +13,8 @@ static void gone(void *ctx, struct peer *p)
 {
 	struct store *s = ctx;
 
-	if (peer_role(p) == ROLE_EDGE_USER)
-		handles_edge_gone(&s->shard, p, peer_index(p), peer_life(p));
+	if (peer_role(p) == ROLE_EDGE_USER || peer_role(p) == ROLE_CTL)
+		handles_holder_gone(&s->shard, holder_of(p));
 }
 
 void store_service_init(struct store *s)
@@ -45,12 +45,12 @@ bool session_enter(struct session *x, struct store *s, struct ipc_call *c, uint6
 	enum outcome o;
 
 	*x = (struct session){ .store = s, .call = c, .number = handle };
-	o = handle_find(&s->shard, handle, peer_index(p), peer_life(p), &x->handle);
+	o = handle_find(&s->shard, handle, holder_of(p), &x->handle);
 	if (o != OK) {
 		refuse(s, c, o);
 		return false;
 	}
-	x->handle->peer = p;
+	x->handle->peer = peer_role(p) == ROLE_EDGE_USER ? p : NULL; /* a command asks when it wants to know */
 	x->account = x->handle->account;
 	account_pin(x->account);
 	arena_init(&x->work, "store-work", STORE_WORK_MAX);
@@ -77,10 +77,8 @@ bool session_enter_selected(struct session *x, struct store *s, struct ipc_call 
 
 bool session_again(struct session *x)
 {
-	struct peer *p = call_peer(x->call);
-
 	if (x->account->part.dead ||
-		handle_find(&x->store->shard, x->number, peer_index(p), peer_life(p), &x->handle) != OK)
+		handle_find(&x->store->shard, x->number, holder_of(call_peer(x->call)), &x->handle) != OK)
 		return false;
 	return x->sel_number == 0 || find_selection(x);
 }

@@ -56,6 +56,7 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 #define STORE_HANDLERS(X)                                                                                              \
 	X(credential, CREDENTIAL)                                                                                      \
 	X(grant, GRANT)                                                                                                \
+	X(open_account, OPEN_ACCOUNT)                                                                                  \
 	X(logout, LOGOUT)                                                                                              \
 	X(resolve, RESOLVE)                                                                                            \
 	X(owns, OWNS)                                                                                                  \

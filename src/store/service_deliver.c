@@ -38,7 +38,7 @@ SUSPENDS void serve_deliver(void *ctx, struct ipc_call *c, const void *msg)
 static enum outcome owner(struct store *s, uint64_t handle, uint16_t edge, uint32_t life, struct account **out)
 {
 	struct handle *h;
-	enum outcome o = handle_find(&s->shard, handle, edge, life, &h);
+	enum outcome o = handle_find(&s->shard, handle, holder_edge(edge, life), &h);
 
 	if (o != OK)
 		return o;

@@ -57,10 +57,30 @@ void serve_grant(void *ctx, struct ipc_call *c, const void *msg)
 	if (o == OK)
 		o = account_get(&s->shard, q->account, &a);
 	if (o == OK) {
-		o = handle_grant(&s->shard, q->edge, q->edge_life, a, &r.handle);
+		o = handle_grant(&s->shard, holder_edge(q->edge, q->edge_life), a, &r.handle);
 		account_put(a);
 	}
 	ipc_grant_reply_send(c, o, &r);
+}
+
+/* What a command does in an account's name passes here first. */
+void serve_open_account(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_open_account *q = msg;
+	struct ipc_open_account_reply r = { 0 };
+	struct str address = arena_fmt(call_arena(c), "%.*s@%.*s", STR_ARG(q->address.local), STR_ARG(q->address.domain));
+	struct store *s = ctx;
+	struct account *a;
+	enum outcome o = directory_account(&s->directory, address, &r.account);
+
+	if (o == OK)
+		o = account_get(&s->shard, r.account, &a);
+	if (o == OK) {
+		o = handle_grant(&s->shard, holder_of(call_peer(c)), a, &r.handle);
+		log_info(s->log, "account-opened", "a command opens %.*s", STR_ARG(a->address));
+		account_put(a);
+	}
+	ipc_open_account_reply_send(c, o, &r);
 }
 
 void serve_logout(void *ctx, struct ipc_call *c, const void *msg)
@@ -69,7 +89,7 @@ void serve_logout(void *ctx, struct ipc_call *c, const void *msg)
 	struct peer *p = call_peer(c);
 	struct store *s = ctx;
 	struct handle *h;
-	enum outcome o = handle_find(&s->shard, q->handle, peer_index(p), peer_life(p), &h);
+	enum outcome o = handle_find(&s->shard, q->handle, holder_of(p), &h);
 
 	if (o == OK)
 		handle_release(&s->shard, h);

@@ -168,6 +168,56 @@ static void account_deleted(struct fx *f)
 	fx_verified(f);
 }
 
+static enum outcome command_opens(struct fx *f, struct link *ctl, const char *local, uint64_t *handle)
+{
+	struct ipc_open_account q = { .address = { str_z(local), STR("x.test") } };
+	struct ipc_open_account_reply r = { 0 };
+	enum outcome o = ipc_open_account(ctl, &q, &r, NULL);
+
+	*handle = r.handle;
+	if (o == OK)
+		assert_true(r.account == f->account);
+	return o;
+}
+
+static enum outcome command_selects(struct fx *f, struct link *ctl, uint64_t handle)
+{
+	struct ipc_select q = { .handle = handle, .name = STR("INBOX"), .readonly = 1 };
+	struct ipc_select_reply r = { 0 };
+
+	return ipc_select(ctl, &q, &r, &f->a);
+}
+
+/* A command acts for an account without its password; what it holds ends with its channel, and nobody else's does. */
+static void commands_open_accounts(struct fx *f)
+{
+	struct link second;
+	uint64_t one, two;
+
+	fx_account(f);
+	link_init(&second, f->sched);
+	fx_join(f, ROLE_CTL, 0, NULL, &second, 2);
+	assert_int_equal(command_opens(f, &f->ctl, "nobody", &one), NO_SUCH);
+	assert_int_equal(command_opens(f, &f->ctl, "Alice", &one), OK);
+	assert_int_equal(command_opens(f, &second, "alice", &two), OK);
+	assert_int_equal(command_selects(f, &f->ctl, one), OK);
+	assert_int_equal(command_selects(f, &second, two), OK);
+	fx_deliver(f, "m1", "news"); /* a command is not told */
+	fx_settle(f);
+	assert_non_null(f->ctl.peer);
+	assert_int_equal(f->n_changed, 0);
+	assert_int_equal(command_selects(f, &second, one), DENIED); /* the other's: it loses its channel */
+	fx_settle(f);
+	assert_null(second.peer);
+	assert_int_equal(command_selects(f, &f->ctl, one), OK);
+	assert_int_equal(try_status(f, 0, f->handle), OK);
+	fx_join(f, ROLE_CTL, 0, NULL, &second, 3);
+	assert_int_equal(command_selects(f, &second, two), REVOKED);
+	assert_int_equal(try_status(f, 0, one), DENIED);
+	link_close(&second);
+	fx_settle(f);
+}
+
 BOTH(granted_to_one_edge)
 BOTH(never_granted)
 BOTH(logout_ends_it)
@@ -176,12 +226,13 @@ BOTH(edge_gone_before_the_grant)
 BOTH(exclusive_is_for_one)
 BOTH(owns)
 BOTH(account_deleted)
+BOTH(commands_open_accounts)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TESTS(granted_to_one_edge), TESTS(never_granted), TESTS(logout_ends_it),
 		TESTS(password_ends_all), TESTS(edge_gone_before_the_grant), TESTS(exclusive_is_for_one), TESTS(owns),
-		TESTS(account_deleted) };
+		TESTS(account_deleted), TESTS(commands_open_accounts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

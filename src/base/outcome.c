@@ -9,6 +9,7 @@ static const char *const names[OUTCOME_COUNT] = {
 	[EXISTS] = "exists",
 	[DENIED] = "denied",
 	[OVER_LIMIT] = "over-limit",
+	[OVER_QUOTA] = "over-quota",
 	[IN_USE] = "in-use",
 	[REVOKED] = "revoked",
 	[TRY_LATER] = "try-later",

@@ -12,7 +12,8 @@ enum outcome {
 	NO_SUCH,    /* what it names does not exist */
 	EXISTS,     /* what it would make is there already */
 	DENIED,     /* not allowed to this asker, or wrong credentials */
-	OVER_LIMIT, /* a named limit (size, quota, count, rate) would be passed */
+	OVER_LIMIT, /* a named limit (size, count, rate) would be passed */
+	OVER_QUOTA, /* the account's quota would be passed: not before something is removed */
 	IN_USE,     /* somebody else holds it now, as a POP3 maildrop */
 	REVOKED,    /* the handle is of an earlier life of store or was taken back: log in again */
 	TRY_LATER,  /* not done, as far as is known; the same request may succeed later */

@@ -22,6 +22,7 @@ int ctl_done(enum outcome o, const char *what, const char *name)
 		[EXISTS] = "it exists already",
 		[DENIED] = "this is not allowed",
 		[OVER_LIMIT] = "a limit would be passed",
+		[OVER_QUOTA] = "the account's quota would be passed",
 		[BAD_SYNTAX] = "this is not a valid name",
 		[BAD_STATE] = "it is still in use; remove what belongs to it first",
 		[TRY_LATER] = "it cannot be done now; try again",

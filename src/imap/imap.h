@@ -60,6 +60,7 @@ struct imap {
 	struct str tag;	   /* of the command; "*" before it is known */
 	const struct imap_command *command;
 	bool by_uid;
+	bool rev2, utf8, condstore; /* what ENABLE or a command that implies it has switched on; never off again */
 	struct str code; /* response code of the tagged reply, without brackets; in place of the table's */
 	struct str text; /* likewise its text */
 	struct imap_literal append_literal; /* of the message that an APPEND has announced */
@@ -73,6 +74,11 @@ struct imap {
 };
 
 enum imap_state imap_state(const struct imap *im);
+/* Mailbox names are UTF-8 on the wire, not modified UTF-7 (RFC 9051 5.1, RFC 6855 3). */
+static inline bool imap_names_utf8(const struct imap *im)
+{
+	return im->rev2 || im->utf8;
+}
 
 /* ---- read.c */
 enum imap_input {

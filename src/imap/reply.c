@@ -21,6 +21,7 @@ static const struct reply replies[OUTCOME_COUNT] = {
 	[EXISTS] = { "NO", "ALREADYEXISTS", "There is a mailbox of that name" },
 	[DENIED] = { "NO", "CANNOT", "This cannot be done with that mailbox" },
 	[OVER_LIMIT] = { "NO", "LIMIT", "A limit of this server would be passed" },
+	[OVER_QUOTA] = { "NO", "OVERQUOTA", "The account's quota would be passed" },
 	[IN_USE] = { "NO", "INUSE", "Another session holds it" },
 	[REVOKED] = { "NO", "UNAVAILABLE", "The login has ended" },
 	[TRY_LATER] = { "NO", "UNAVAILABLE", "Not now; try again later" },
@@ -36,7 +37,6 @@ static const struct {
 	struct reply reply;
 } special[] = {
 	{ IMAP_MAKES, NO_SUCH, { "NO", "TRYCREATE", "There is no such mailbox; it may be created" } },
-	{ IMAP_MAKES, OVER_LIMIT, { "NO", "OVERQUOTA", "The account's quota would be passed" } },
 	{ IMAP_LOGS_IN, DENIED, { "NO", "AUTHENTICATIONFAILED", "Name or password is wrong" } },
 	{ IMAP_LOGS_IN, OVER_LIMIT, { "NO", "LIMIT", "Too many failed logins from your address; wait" } },
 	{ IMAP_LOGS_IN, TRY_LATER, { "NO", "UNAVAILABLE", "Logging in does not work now; try again later" } },

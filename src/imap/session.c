@@ -9,6 +9,7 @@
  */
 #include "imap/imap.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define ANY (IMAP_STRANGER | IMAP_USER | IMAP_SELECTED)
@@ -106,15 +107,46 @@ enum outcome imap_id(struct imap *im, struct cur *args)
 	return OK;
 }
 
-/* None of our extensions changes answers unasked, so nothing is ever newly enabled (RFC 5161 3.1). */
+static const struct {
+	const char *name;
+	size_t flag; /* where in struct imap */
+} enables[] = {
+	{ "CONDSTORE", offsetof(struct imap, condstore) },
+	{ "IMAP4rev2", offsetof(struct imap, rev2) },
+	{ "UTF8=ACCEPT", offsetof(struct imap, utf8) },
+};
+
+static bool *flag_of(struct imap *im, size_t i)
+{
+	return (bool *)((char *)im + enables[i].flag);
+}
+
+static unsigned enable_parse(struct str name)
+{
+	for (unsigned i = 0; i < sizeof enables / sizeof *enables; i++)
+		if (str_ieq(name, str_z(enables[i].name)))
+			return 1u << i;
+	return 0; /* what is not known is passed over (RFC 5161 3.1) */
+}
+
+/* Names what is newly enabled, and nothing before the whole command was understood. */
 enum outcome imap_enable(struct imap *im, struct cur *args)
 {
+	unsigned wanted = 0;
+
 	do
-		imap_atom(args);
+		wanted |= enable_parse(imap_atom(args));
 	while (cur_ok(args) && cur_try(args, ' '));
 	if (!cur_done(args))
 		return BAD_SYNTAX;
-	buf_addz(&im->out, "* ENABLED\r\n");
+	buf_addz(&im->out, "* ENABLED");
+	for (unsigned i = 0; i < sizeof enables / sizeof *enables; i++) {
+		if (!(wanted & 1u << i) || *flag_of(im, i))
+			continue;
+		*flag_of(im, i) = true;
+		imap_out_fmt(im, " %s", enables[i].name);
+	}
+	buf_addz(&im->out, "\r\n");
 	return OK;
 }
 

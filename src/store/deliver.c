@@ -85,8 +85,10 @@ static enum outcome check(struct account *a, const struct letter *l, uint64_t si
 	if (l->prefix.n > PREFIX_MAX ||
 		(l->body && s->limits->message_size_max && l->body->size > s->limits->message_size_max))
 		return OVER_LIMIT;
-	if (size > UINT32_MAX - PREFIX_MAX || (!l->over_quota && account_over_quota(a, size, 1)))
+	if (size > UINT32_MAX - PREFIX_MAX)
 		return OVER_LIMIT;
+	if (!l->over_quota && account_over_quota(a, size, 1))
+		return OVER_QUOTA;
 	return shard_has_room(s) ? OK : NO_ROOM;
 }
 

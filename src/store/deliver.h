@@ -23,7 +23,7 @@ struct placed {
 };
 
 /* Stages a letter; the account is pinned by the caller. delivery: an id that makes it happen once, or empty. OK; NO_SUCH mailbox; OVER_LIMIT (size,
- * quota, keywords); TRY_LATER. */
+ * keywords, uids); OVER_QUOTA; TRY_LATER. */
 SUSPENDS enum outcome letter_stage(
 	struct account *a, struct str delivery, const struct letter *l, struct placed *out) MUST_USE;
 

@@ -280,7 +280,7 @@ static enum outcome stage_copy(struct session *x, struct copying *c, struct ipc_
 	if (c->n == 0)
 		return OK;
 	if (!c->move && account_over_quota(x->account, bytes, c->n))
-		return OVER_LIMIT;
+		return OVER_QUOTA;
 	if (c->n >= UINT32_MAX - c->to->uidnext)
 		return OVER_LIMIT;
 	if (!c->move && !shard_has_room(&x->store->shard))

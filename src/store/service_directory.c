@@ -106,7 +106,7 @@ static enum outcome check_target(struct store *s, const struct target *t, uint64
 
 	if (o != OK)
 		return o;
-	o = account_over_quota(a, size, 1) ? OVER_LIMIT : OK;
+	o = account_over_quota(a, size, 1) ? OVER_QUOTA : OK;
 	account_put(a);
 	return o;
 }

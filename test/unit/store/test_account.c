@@ -172,10 +172,10 @@ static void quota_holds(struct fx *f)
 	assert_int_equal(ipc_account_add(&f->ctl, &q, &r, &f->a), OK);
 	assert_int_equal(ipc_resolve(&f->post, &res, &rr, &f->a), OK);
 	assert_int_equal(fx_deliver_to(f, r.account, "1", "", fx_letter(f, "x", 500), NULL), OK);
-	assert_int_equal(fx_deliver_to(f, r.account, "2", "", fx_letter(f, "x", 2000), NULL), OVER_LIMIT);
+	assert_int_equal(fx_deliver_to(f, r.account, "2", "", fx_letter(f, "x", 2000), NULL), OVER_QUOTA);
 	assert_int_equal(fx_deliver_to(f, r.account, "3", "", fx_letter(f, "x", 500), NULL), OK);
-	assert_int_equal(ipc_resolve(&f->post, &res, &rr, &f->a), OVER_LIMIT);
-	assert_int_equal(fx_deliver_to(f, r.account, "4", "", fx_letter(f, "x", 200), NULL), OVER_LIMIT);
+	assert_int_equal(ipc_resolve(&f->post, &res, &rr, &f->a), OVER_QUOTA);
+	assert_int_equal(fx_deliver_to(f, r.account, "4", "", fx_letter(f, "x", 200), NULL), OVER_QUOTA);
 	fx_verified(f);
 }
 

@@ -284,6 +284,13 @@ void login_stop(struct login *l)
 	l->collector = NULL;
 }
 
+void login_count(const struct login *l, struct counters *out)
+{
+	out->server[COUNT_PASSWORDS_RIGHT] = l->n_ok;
+	out->server[COUNT_PASSWORDS_WRONG] = l->n_denied;
+	out->server[COUNT_PASSWORDS_REMEMBERED] = l->n_remembered;
+}
+
 void login_free(struct login *l)
 {
 	forget_all(l);

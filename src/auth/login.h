@@ -3,6 +3,7 @@
 #define SALLYPORT_AUTH_LOGIN_H
 
 #include "base/log.h"
+#include "ipc/counters.h"
 #include "ipc/peer.h"
 
 struct login_opts {
@@ -18,6 +19,7 @@ struct login *login_new(const struct login_opts *opts);
 void login_start(struct login *l); /* makes the threads: after the sandbox is closed, whose walls new threads inherit */
 const struct ipc_service *login_service(struct login *l);
 void login_stop(struct login *l); /* its tasks end; free it once the scheduler has run them out */
+void login_count(const struct login *l, struct counters *out);
 void login_free(struct login *l);
 
 #endif

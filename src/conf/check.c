@@ -17,11 +17,28 @@ static void check_tls(struct conf_parser *p, const struct conf *c)
 			"tls has a key without a certificate; add: certificate /path/to/cert.pem");
 }
 
+/* Its TLS, if any, begins with the connection. */
+static void check_metrics(struct conf_parser *p, const struct conf *c, const struct conf_listener *l)
+{
+	if (l->tls == CONF_TLS_STARTTLS)
+		conf_error(p, l->line, "metrics has no STARTTLS; write tls implicit or tls none");
+	else if (l->tls == CONF_TLS_IMPLICIT && !c->tls.certificate.n)
+		conf_error(p, l->line, "metrics with TLS needs a certificate; add: tls { certificate /path; key /path }");
+	if (l->auth_without_tls)
+		conf_error(p, l->line, "metrics takes no logins; remove auth_without_tls");
+	if (!l->address_given)
+		conf_error(p, l->line, "metrics shows how busy the server is to whoever reaches it; say who does, for example: address 127.0.0.1");
+}
+
 static void check_listener(struct conf_parser *p, const struct conf *c, const struct conf_listener *l)
 {
 	const char *name = conf_service_name(l->service);
 	bool logins = conf_service_has_logins(l->service);
 
+	if (l->service == CONF_METRICS) {
+		check_metrics(p, c, l);
+		return;
+	}
 	if (!conf_service_is_served(l->service)) {
 		conf_error(p, l->line, "%s is not served by this build; remove its listen block", name);
 		return;

@@ -24,6 +24,7 @@ enum conf_service {
 	CONF_POP3S,
 	CONF_LMTP,
 	CONF_POP2,
+	CONF_METRICS,
 	CONF_SERVICE_COUNT
 };
 
@@ -113,6 +114,9 @@ struct conf_limits {
 	uint64_t pop_line_size_max;
 	uint32_t pop_errors_max;
 
+	uint64_t http_line_size_max; /* of a request or field line */
+	uint32_t http_fields_max;    /* of a request */
+
 	uint64_t quota_size;     /* an account without one of its own; 0: none */
 	uint32_t quota_messages; /* likewise */
 };
@@ -124,6 +128,7 @@ struct conf_timeouts {
 	int64_t imap_login_ms;
 	int64_t imap_idle_ms;
 	int64_t pop_ms;
+	int64_t http_ms; /* a request and its reply, or waiting for the next */
 	int64_t tls_handshake_ms;
 	int64_t call_ms;
 	int64_t scan_ms; /* of processor time */

@@ -17,6 +17,7 @@ const struct conf_choice conf_services[] = {
 	{ "pop3s", CONF_POP3S },
 	{ "lmtp", CONF_LMTP },
 	{ "pop2", CONF_POP2 },
+	{ "metrics", CONF_METRICS },
 	{ 0 },
 };
 
@@ -41,7 +42,7 @@ const struct conf_block conf_blocks[] = {
 	{ "log", "What is logged and where." },
 	{ "tls", "The certificate that all services show. Without it there is no TLS." },
 	{ "listen", "`listen SERVICE { }` opens a service; SERVICE is `smtp`, `submission`, `submissions`, `imap`, `imaps`, "
-		    "`pop3`, `pop3s`, `lmtp` or `pop2`. The block may be repeated; at least one is needed." },
+		    "`pop3`, `pop3s`, `lmtp`, `pop2` or `metrics` (counters for Prometheus). The block may be repeated; at least one is needed." },
 	{ "pools", "How many processes of a kind run." },
 	{ "store", "Where and how mail is kept." },
 	{ "limits", "What a single letter, session, address or account may use." },
@@ -100,7 +101,7 @@ const struct conf_setting conf_settings[] = {
 	{ B, "address", CONF_TYPE_ADDRESSES, IN_LISTEN(addresses), "0.0.0.0 ::", 1, 16,
 	  .help = "IPv4 and IPv6 addresses to listen on" },
 	{ B, "port", CONF_TYPE_PORT, IN_LISTEN(common.port), NULL, 1, 65535,
-	  .help = "default by service: smtp 25, submission 587, submissions 465, imap 143, imaps 993, pop3 110, pop3s 995, lmtp 24, pop2 109" },
+	  .help = "default by service: smtp 25, submission 587, submissions 465, imap 143, imaps 993, pop3 110, pop3s 995, lmtp 24, pop2 109, metrics 9464" },
 	{ B, "tls", CONF_TYPE_ENUM, IN_LISTEN(tls), NULL, .choices = modes,
 	  .help = "default by service: `implicit` for submissions, imaps and pop3s; otherwise `starttls` when there is a certificate" },
 	{ B, "auth_without_tls", CONF_TYPE_BOOL, IN_LISTEN(common.auth_without_tls), "no",
@@ -164,6 +165,8 @@ const struct conf_setting conf_settings[] = {
 	COUNT("keywords", limits.keywords_max, "56", 0, 56, "keywords in use in a mailbox"),
 	SIZE("pop_line", limits.pop_line_size_max, "255", 255, 64 * KB, "octets of a POP3 command (RFC 2449 4)"),
 	COUNT("pop_errors", limits.pop_errors_max, "10", 1, MANY, "refused commands after which a POP3 session is closed"),
+	SIZE("http_line", limits.http_line_size_max, "8K", 512, 64 * KB, "octets of a line of an HTTP request's head (RFC 9112 3: 8000 at least)"),
+	COUNT("http_fields", limits.http_fields_max, "64", 8, 1000, "fields of an HTTP request's head"),
 	SIZE_OR_0("quota_bytes", limits.quota_size, "0", MB, 1024 * TB, "storage of an account that has no quota of its own; 0 sets none"),
 	COUNT_OR_0("quota_messages", limits.quota_messages, "0", MANY, "messages of an account that has no quota of its own; 0 sets none"),
 #undef B
@@ -174,6 +177,7 @@ const struct conf_setting conf_settings[] = {
 	WAIT("imap_login", imap_login_ms, "1m", "for an IMAP or POP3 session to log in"),
 	WAIT("imap_idle", imap_idle_ms, "30m", "without a command in an IMAP session that is logged in (RFC 9051 5.4: 30m)"),
 	WAIT("pop", pop_ms, "10m", "without a command in a POP3 session that is logged in (RFC 1939 3: 10m)"),
+	WAIT("http", http_ms, "30s", "for an HTTP request to come in, from the one before"),
 	WAIT("tls_handshake", tls_handshake_ms, "30s", "for a TLS handshake to end"),
 	WAIT("call", call_ms, "10s", "for an answer from another process of this server"),
 	WAIT("scan", scan_ms, "5s",
@@ -199,6 +203,7 @@ static const struct {
 	[CONF_POP3S] = { 995, TLS | IMPLICIT | LOGINS | SERVED },
 	[CONF_LMTP] = { 24, TLS },
 	[CONF_POP2] = { 109, LOGINS },
+	[CONF_METRICS] = { 9464, SERVED },
 };
 
 const char *conf_service_name(enum conf_service s)

@@ -73,10 +73,14 @@ void door_trace(struct door *d, char out[16]);
 /* A line about this session: adds session, ip and login fields. */
 void door_log(struct door *d, enum log_level level, const char *event, const struct log_field *fields);
 
+/* What the whole server counts, in Prometheus' text format 0.0.4, in the arena (IPC_REPLY_MEMORY). */
+SUSPENDS enum outcome door_metrics(struct door *d, struct arena *a, struct str *text) MUST_USE;
+
 /* The sessions. Each greets, serves and returns when the stream has ended or it has said goodbye (flushed). With implicit
  * TLS the handshake is done before. */
 SUSPENDS void smtp_session(struct door *d);
 SUSPENDS void imap_session(struct door *d);
 SUSPENDS void pop_session(struct door *d);
+SUSPENDS void metrics_session(struct door *d);
 
 #endif

@@ -206,6 +206,17 @@ static void on_status(void *ctx, struct ipc_call *c, const void *msg)
 	ipc_post_status_reply_send(c, OK, &(struct ipc_post_status_reply){ .lines = lines, .n_lines = n });
 }
 
+void post_count(const struct post *p, struct counters *out)
+{
+	out->server[COUNT_LETTERS_ACCEPTED] = p->n_accepted;
+	out->server[COUNT_LETTERS_REFUSED] = p->n_refused;
+	out->server[COUNT_LETTERS_APPENDED] = p->n_appended;
+	out->server[COUNT_LETTERS_FANNED_OUT] = p->n_fanned;
+	out->server[COUNT_LETTERS_UNDER_WAY] = p->n_letters;
+	for (size_t i = 0; i < p->n_lanes; i++)
+		out->server[COUNT_LANE_WAITING] += p->lanes[i].waiting.n;
+}
+
 /* ---- life */
 
 static void post_serve(struct post *p)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "co/sched.h"
 #include "conf/conf.h"
+#include "ipc/counters.h"
 #include "ipc/peer.h"
 
 struct post;
@@ -34,6 +35,7 @@ const struct ipc_service *post_service(struct post *p);
 /* Ends the tasks of the lanes; letters that are being handled are finished. post_stopped: nothing runs any more. */
 void post_stop(struct post *p);
 bool post_stopped(const struct post *p);
+void post_count(const struct post *p, struct counters *out);
 void post_free(struct post *p); /* only when stopped */
 
 #endif

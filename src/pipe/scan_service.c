@@ -18,7 +18,8 @@ struct scan {
 	struct sched *sched;
 	struct log *log;
 	struct mail_index_limits limits;
-	int64_t cpu_ms; /* a call may take; 0: any */
+	int64_t cpu_ms;
+	uint64_t n_works; /* a call may take; 0: any */
 	struct ipc_service service;
 	ipc_handler *handlers[IPC_TYPE_COUNT];
 };
@@ -67,6 +68,7 @@ static void work(struct scan *s, void (*fn)(void *), void *arg)
 {
 	struct itimerval t = { .it_value = { .tv_sec = s->cpu_ms / 1000, .tv_usec = s->cpu_ms % 1000 * 1000 } }, off = { 0 };
 
+	s->n_works++;
 	if (s->cpu_ms)
 		setitimer(ITIMER_VIRTUAL, &t, NULL);
 	sched_call(s->sched, fn, arg);
@@ -198,6 +200,11 @@ const struct ipc_service *scan_service(struct scan *s)
 void scan_limit(struct scan *s, int64_t cpu_ms)
 {
 	s->cpu_ms = cpu_ms;
+}
+
+uint64_t scan_count(const struct scan *s)
+{
+	return s->n_works;
 }
 
 void scan_free(struct scan *s)

@@ -17,6 +17,7 @@ struct scan *scan_new(struct sched *s, struct log *l, const struct conf *c);
 const struct ipc_service *scan_service(struct scan *s);
 /* From now on a call that takes more processor time than this ends the process (SIGVTALRM). 0: none. */
 void scan_limit(struct scan *s, int64_t cpu_ms);
+uint64_t scan_count(const struct scan *s); /* letters read since the start */
 void scan_free(struct scan *s);
 
 #endif

@@ -59,6 +59,11 @@ static void auth_stop(void *self, int64_t grace_ms)
 	host_done(r->host);
 }
 
+static void auth_count(void *self, struct counters *out)
+{
+	login_count(((struct auth_role *)self)->login, out);
+}
+
 static void auth_close(void *self)
 {
 	struct auth_role *r = self;
@@ -74,5 +79,6 @@ const struct host_ops auth_ops = {
 	.link = auth_link,
 	.go = auth_go,
 	.stop = auth_stop,
+	.count = auth_count,
 	.close = auth_close,
 };

@@ -72,6 +72,7 @@ struct edge {
 	bool stopping;
 	struct task *forgetter, *stopper;
 	struct ipc_service service; /* what store may say here */
+	struct counters counts;
 };
 
 /* ---- TLS */
@@ -140,6 +141,11 @@ static void edge_ticket_key(void *self, struct str key)
 
 /* ---- what a door offers */
 
+static void count(struct edge *e, unsigned service, enum service_counter what)
+{
+	e->counts.service[service][what]++;
+}
+
 static struct session *session_of(struct door *d)
 {
 	return (struct session *)(void *)((char *)d - offsetof(struct session, door));
@@ -159,11 +165,13 @@ bool door_start_tls(struct door *d)
 	stream_flush(&d->stream);
 	stream_deadline(&d->stream, d->conf->timeouts.tls_handshake_ms);
 	if (!stream_ok(&d->stream) || !tls_accept(&d->stream, s->tls, &wish, why)) {
+		count(d->edge, d->service, COUNT_TLS_FAILED);
 		door_log(d, LOG_LEVEL_INFO, "tls-failed", (struct log_field[]){ LOG_S("reason", str_z(why)), { 0 } });
 		return false;
 	}
 	stream_deadline(&d->stream, NEVER_MS);
 	d->secured = true;
+	count(d->edge, d->service, COUNT_TLS);
 	tls_describe(&d->stream, d->tls_text, sizeof d->tls_text);
 	d->has_client_cert = wish.client_cert && tls_client_cert(&d->stream, d->client_cert);
 	return true;
@@ -219,6 +227,7 @@ enum outcome door_login(struct door *d, struct str user, struct str secret)
 		limits_count(&e->limits, ip, LIMIT_LOGIN_FAILURES, max, LOGIN_WINDOW_MS, sched_now_ms(d->sched));
 		task_sleep(d->sched, LOGIN_DELAY_MS);
 	}
+	count(e, d->service, o == OK ? COUNT_LOGINS : COUNT_LOGINS_REFUSED);
 	door_log(d, o == OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, o == OK ? "login" : "login-refused",
 		(struct log_field[]){ LOG_S("user", user), LOG_S("tls", str_z(d->tls_text)), LOG_S("outcome", str_z(outcome_name(o))), { 0 } });
 	return o;
@@ -241,6 +250,15 @@ bool door_may_send_letter(struct door *d)
 {
 	return limits_count(&d->edge->limits, str_z(d->ip), LIMIT_LETTERS, d->conf->limits.letter_rate_max, LETTER_WINDOW_MS,
 		sched_now_ms(d->sched));
+}
+
+enum outcome door_metrics(struct door *d, struct arena *a, struct str *text)
+{
+	struct ipc_metrics_reply r;
+	enum outcome o = peer_call(d->edge->host->master, IPC_METRICS, NULL, &r, a, d->conf->timeouts.call_ms);
+
+	*text = r.text;
+	return o;
 }
 
 static void random_name(char *out, size_t n)
@@ -336,6 +354,7 @@ static void (*const protocols[SERVICE_COUNT])(struct door *d) = {
 	[SERVICE_IMAPS] = imap_session,
 	[SERVICE_POP3] = pop_session,
 	[SERVICE_POP3S] = pop_session,
+	[SERVICE_METRICS] = metrics_session,
 };
 
 static void session_end(struct session *s)
@@ -343,6 +362,9 @@ static void session_end(struct session *s)
 	struct edge *e = s->door.edge;
 
 	door_logout(&s->door);
+	e->counts.service[s->door.service][COUNT_SESSIONS]--;
+	e->counts.service[s->door.service][COUNT_BYTES_IN] += s->door.stream.n_received;
+	e->counts.service[s->door.service][COUNT_BYTES_OUT] += s->door.stream.n_sent;
 	stream_close(&s->door.stream);
 	limits_leave(&e->limits, str_z(s->door.ip));
 	list_del(&s->node);
@@ -427,6 +449,7 @@ static void admit(struct listening *l, int fd, const struct sockaddr_storage *fr
 	if (!limits_enter(&e->limits, str_z(ip), &bounds, sched_now_ms(e->host->sched))) {
 		log_fields(&e->host->log, LOG_LEVEL_WARNING, "connection-refused", LOG_S("ip", str_z(ip)),
 			LOG_S("reason", STR("a limit on connections is met")));
+		count(e, cl->service, COUNT_TURNED_AWAY);
 		turn_away(cl, fd);
 		return;
 	}
@@ -448,6 +471,8 @@ static void admit(struct listening *l, int fd, const struct sockaddr_storage *fr
 	stream_open_fd(&d->stream, d->sched, fd);
 	list_add_last(&e->sessions, &s->node);
 	e->n_sessions++;
+	count(e, d->service, COUNT_SESSIONS);
+	count(e, d->service, COUNT_CONNECTIONS);
 	s->task = task_spawn(d->sched, "session", session_main, s);
 }
 
@@ -651,6 +676,11 @@ static void edge_stop(void *self, int64_t grace_ms)
 		e->stopper = task_spawn(e->host->sched, "stop", stop_main, e);
 }
 
+static void edge_count(void *self, struct counters *out)
+{
+	counters_add(out, &((struct edge *)self)->counts, true);
+}
+
 static void edge_close(void *self)
 {
 	struct edge *e = self;
@@ -669,7 +699,7 @@ static void edge_close(void *self)
 	const struct host_ops which##_ops = { .role = kind, .open = which##_open, .service = edge_service,        \
 		.link = edge_link, .raw_channel = edge_raw_channel, .listener = edge_listener,                    \
 		.certificate = edge_certificate, .ticket_key = edge_ticket_key, .go = edge_go,                    \
-		.reconfigured = edge_reconfigured, .stop = edge_stop, .close = edge_close }
+		.reconfigured = edge_reconfigured, .stop = edge_stop, .count = edge_count, .close = edge_close }
 
 EDGE_OPS(edge_in, ROLE_EDGE_IN);
 EDGE_OPS(edge_user, ROLE_EDGE_USER);

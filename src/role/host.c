@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct host_conf *host_conf_get(struct host_conf *c)
@@ -202,8 +204,38 @@ uint32_t host_wall_bits(const struct sandbox_walls *w)
 		w->no_new_privs << 5 | w->not_dumpable << 6);
 }
 
+/* ---- counting */
+
+#define COUNT_EVERY_MS 1000
+
+static void count(struct host *h)
+{
+	struct counters *c = mem_new(struct counters);
+	struct timespec cpu;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
+		c->process[COUNT_CPU_MS] = (uint64_t)cpu.tv_sec * 1000 + (uint64_t)cpu.tv_nsec / 1000000;
+	c->process[COUNT_HEAP_BYTES] = mallinfo2().uordblks + mallinfo2().hblkhd;
+	if (h->ops->count)
+		h->ops->count(h->self, c);
+	ipc_counts_cast(h->master, &(struct ipc_counts){ .values = (uint64_t *)(void *)c, .n_values = COUNTER_VALUES });
+	free(c);
+}
+
+static SUSPENDS void count_main(void *arg)
+{
+	struct host *h = arg;
+
+	do {
+		if (h->master && !h->stopping)
+			count(h);
+	} while (task_sleep(h->sched, COUNT_EVERY_MS) != WAIT_STOP);
+}
+
 void host_ready(struct host *h)
 {
+	if (!h->counter)
+		h->counter = task_spawn(h->sched, "count", count_main, h);
 	ipc_ready_cast(h->master, &(struct ipc_ready){ .walls = h->walls, .landlock_abi = h->landlock_abi });
 }
 
@@ -272,6 +304,9 @@ void host_done(struct host *h)
 	if (h->done)
 		return;
 	h->done = true;
+	if (h->counter)
+		task_cancel(h->counter);
+	h->counter = NULL;
 	if (h->master)
 		ipc_stopped_cast(h->master, &(struct ipc_stopped){ .reason = STR("asked to") });
 	if (!h->embedded)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "co/sched.h"
 #include "conf/conf.h"
+#include "ipc/counters.h"
 #include "ipc/peer.h"
 
 /* A configuration in use: a session keeps the one it began with while newer sessions have a newer one. */
@@ -38,6 +39,7 @@ struct host_ops {
 	bool (*go)(void *self); /* false: not ready yet, it calls host_ready() when it is */
 	void (*reconfigured)(void *self); /* host->conf is a new one */
 	void (*stop)(void *self, int64_t grace_ms); /* wind down and call host_done(), at the latest after grace_ms */
+	void (*count)(void *self, struct counters *out); /* what it counts, into zeroes; called once a second */
 	void (*close)(void *self);
 };
 const struct host_ops *host_ops_of(enum role r);
@@ -67,6 +69,7 @@ struct host {
 	struct ipc_service control;
 	uint32_t walls; /* bits, in the order of struct sandbox_walls */
 	uint8_t landlock_abi;
+	struct task *counter;
 };
 
 struct sandbox_walls;

@@ -22,6 +22,7 @@ struct keys {
 	struct host *host;
 	struct map by_name; /* struct tls_key */
 	struct ipc_service service;
+	uint64_t n_signatures;
 };
 
 enum outcome keys_sign(void *ctx, struct str name, int padding, struct str digest, struct buf *signature)
@@ -29,6 +30,7 @@ enum outcome keys_sign(void *ctx, struct str name, int padding, struct str diges
 	struct keys *k = ctx;
 	struct tls_key *key = map_get(&k->by_name, name);
 
+	k->n_signatures++;
 	return key ? tls_key_sign(key, padding, digest, signature) : NO_SUCH;
 }
 
@@ -105,6 +107,11 @@ static void keys_stop(void *self, int64_t grace_ms)
 	host_done(k->host);
 }
 
+static void keys_count(void *self, struct counters *out)
+{
+	out->server[COUNT_SIGNATURES] = ((struct keys *)self)->n_signatures;
+}
+
 static void keys_close(void *self)
 {
 	struct keys *k = self;
@@ -124,5 +131,6 @@ const struct host_ops keys_ops = {
 	.private_key = keys_private_key,
 	.go = keys_go,
 	.stop = keys_stop,
+	.count = keys_count,
 	.close = keys_close,
 };

@@ -59,7 +59,8 @@ static void child_gone(void *ctx, struct peer *p)
 		c->peer = NULL;
 }
 
-static ipc_handler *const handlers[IPC_TYPE_COUNT] = { [IPC_READY] = on_ready, [IPC_STOPPED] = on_stopped };
+static ipc_handler *const handlers[IPC_TYPE_COUNT] = { [IPC_READY] = on_ready, [IPC_STOPPED] = on_stopped,
+	[IPC_COUNTS] = master_on_counts, [IPC_METRICS] = master_on_metrics };
 
 /* ---- reloading */
 

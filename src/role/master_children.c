@@ -305,6 +305,7 @@ static void child_ended(struct child *c, int status)
 
 	c->pid = 0;
 	c->ready = false;
+	master_counts_gone(c);
 	c->stopped = true;
 	if (c->peer)
 		peer_close(c->peer);

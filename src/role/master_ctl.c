@@ -37,6 +37,11 @@ static void hand_out(struct master *m, struct peer *ctl, enum role r)
 	close(fds[1]);
 }
 
+static void send_line(void *ctx, struct str text)
+{
+	ipc_role_line_cast(ctx, &(struct ipc_role_line){ .text = text });
+}
+
 static void serve(struct master *m, int fd)
 {
 	struct child self = { .role = ROLE_MASTER, .life = 1, .pid = getpid(), .ready = true, .walls = host_wall_bits(&m->walls),
@@ -58,6 +63,7 @@ static void serve(struct master *m, int fd)
 		ipc_role_line_cast(ctl, &(struct ipc_role_line){ .text = buf_str(&line) });
 	}
 	buf_fini(&line);
+	master_service_lines(m, send_line, ctl);
 	ipc_end_of_list_cast(ctl);
 	/* The channel ends when the command closes it. */
 }

@@ -26,6 +26,8 @@ struct child {
 	int64_t started_ms;
 	unsigned n_early_deaths; /* in a row, each within EARLY_MS of its start */
 	struct task *reviver;
+	struct counters counts;
+	int64_t counted_ms; /* when they came */
 };
 
 /* A socket that listens, by address and port. */
@@ -61,6 +63,7 @@ struct master {
 	uint32_t n_ctl;
 	int64_t started_ms;
 	struct sandbox_walls walls; /* of master itself */
+	struct counters gone; /* of processes that have ended */
 	struct gate changed; /* a child became ready or ended */
 };
 
@@ -80,6 +83,12 @@ void master_reap(struct master *m);
 void master_send_conf(struct child *c);
 struct child *master_find_child(struct master *m, enum role r, uint16_t index);
 void master_line(struct master *m, struct buf *out, const struct child *c); /* for status */
+
+/* master_counts.c: sums over all roles and lives. */
+void master_counts_gone(struct child *c); /* its process has ended */
+extern ipc_handler master_on_counts, master_on_metrics;
+/* A line a service that has been used, for status. */
+void master_service_lines(struct master *m, void (*line)(void *ctx, struct str text), void *ctx);
 
 /* master_ctl.c: the command socket. */
 bool master_ctl_open(struct master *m, struct buf *why);

@@ -82,6 +82,11 @@ static void post_role_stop(void *self, int64_t grace_ms)
 	task_spawn(r->host->sched, "stop", post_stop_main, r);
 }
 
+static void post_role_count(void *self, struct counters *out)
+{
+	post_count(((struct post_role *)self)->post, out);
+}
+
 static void post_close(void *self)
 {
 	struct post_role *r = self;
@@ -100,5 +105,6 @@ const struct host_ops post_ops = {
 	.go = post_go,
 	.reconfigured = post_reconfigured,
 	.stop = post_role_stop,
+	.count = post_role_count,
 	.close = post_close,
 };

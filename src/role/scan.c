@@ -60,6 +60,11 @@ static void scan_stop(void *self, int64_t grace_ms)
 	host_done(r->host);
 }
 
+static void scan_role_count(void *self, struct counters *out)
+{
+	out->server[COUNT_SCANS] = scan_count(((struct scan_role *)self)->scan);
+}
+
 static void scan_close(void *self)
 {
 	struct scan_role *r = self;
@@ -74,5 +79,6 @@ const struct host_ops scan_ops = {
 	.service = scan_role_service,
 	.go = scan_go,
 	.stop = scan_stop,
+	.count = scan_role_count,
 	.close = scan_close,
 };

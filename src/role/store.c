@@ -172,6 +172,14 @@ static void store_stop(void *self, int64_t grace_ms)
 	task_spawn(r->host->sched, "close", close_main, r);
 }
 
+static void store_role_count(void *self, struct counters *out)
+{
+	struct store_role *r = self;
+
+	if (r->store)
+		store_count(r->store, out);
+}
+
 static void store_role_close(void *self)
 {
 	free(self);
@@ -184,5 +192,6 @@ const struct host_ops store_ops = {
 	.go = store_go,
 	.reconfigured = store_reconfigured,
 	.stop = store_stop,
+	.count = store_role_count,
 	.close = store_role_close,
 };

@@ -126,6 +126,31 @@ struct store *store_open(const struct store_opts *o, struct buf *why)
 	return s;
 }
 
+void store_count(struct store *s, struct counters *out)
+{
+	struct shard *x = &s->shard;
+	struct engine_stats e = { 0 };
+	uint64_t *v = out->server;
+
+	s->engine->ops->stats(s->engine, &e);
+	v[COUNT_DELIVERIES] = x->stats.n_delivered;
+	v[COUNT_DELIVERIES_REPEATED] = x->stats.n_duplicates;
+	v[COUNT_COMMITS] = e.n_batches;
+	v[COUNT_COMMITS_FAILED] = x->stats.n_failed_commits;
+	v[COUNT_COMMIT_GROUPS] = e.n_groups;
+	v[COUNT_SYNCS] = e.n_syncs;
+	v[COUNT_ROW_BYTES_WRITTEN] = e.bytes_rows;
+	v[COUNT_BODY_BYTES_WRITTEN] = e.bytes_bodies;
+	v[COUNT_BODIES] = e.n_blobs;
+	v[COUNT_BODY_BYTES_LIVE] = e.bytes_live;
+	v[COUNT_BODY_BYTES_DEAD] = e.bytes_dead;
+	v[COUNT_SEGMENTS] = e.n_segments;
+	v[COUNT_DISK_BYTES_FREE] = s->engine->ops->bytes_free(s->engine);
+	v[COUNT_ACCOUNTS_LOADED] = x->accounts.n;
+	v[COUNT_CACHE_BYTES] = x->memory;
+	v[COUNT_HANDLES] = x->handles.n;
+}
+
 /* ---- closing */
 
 static bool accounts_busy(struct shard *s)

@@ -6,6 +6,7 @@
 #ifndef SALLYPORT_STORE_STORE_H
 #define SALLYPORT_STORE_STORE_H
 
+#include "ipc/counters.h"
 #include "ipc/peer.h"
 #include "store/engine.h"
 
@@ -42,6 +43,7 @@ SUSPENDS struct store *store_open(const struct store_opts *o, struct buf *why);
 /* In a task, when no handler is running any more: waits for commits under way, writes what was left for later, closes the engine. */
 SUSPENDS void store_close(struct store *s);
 const struct ipc_service *store_service(struct store *s);
+void store_count(struct store *s, struct counters *out);
 void store_set_limits(struct store *s, struct store_limits limits); /* from now on */
 
 /* One round of the garbage collector: bodies without references whose candidate is older than keep_expunged. Returns how many went. */

@@ -33,6 +33,21 @@ void link_close(struct link *l)
 	gate_open(l->sched, &l->changed);
 }
 
+bool link_wait_room(struct link *l, int64_t deadline_ms)
+{
+	struct peer *p = l->peer;
+	bool room;
+
+	if (!p)
+		return false;
+	p->n_callers++;
+	room = peer_wait_room(p, deadline_ms);
+	p->n_callers--;
+	if (p->lost)
+		gate_open(p->sched, &p->idle);
+	return room;
+}
+
 enum outcome link_call(struct link *l, int type, const void *msg, void *reply, struct arena *a, int64_t timeout_ms)
 {
 	int64_t now_ms = sched_now_ms(l->sched);

@@ -72,6 +72,10 @@ void link_init(struct link *l, struct sched *s);
 void link_set(struct link *l, struct peer *p); /* closes the one before */
 void link_close(struct link *l); /* winding down: closes the channel; calls, waiting ones too, end at once */
 
+/* Suspends while a call on the link would not be sent at once; then one that is made without suspending before it is sent in that order.
+ * False: there is no channel, or the deadline (NEVER_MS, or on the clock of sched_now_ms) passed. */
+SUSPENDS bool link_wait_room(struct link *l, int64_t deadline_ms);
+
 /* Used by the generated code. type: enum ipc_type. reply may be NULL when the call has no reply fields; it is all zero
  * when the answer brought none (an outcome that is not OK, or no answer). Views in the reply are in the arena, which a
  * reply fills with at most IPC_REPLY_MEMORY bytes; it may be NULL when the reply has integers only. timeout_ms may be

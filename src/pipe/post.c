@@ -195,8 +195,8 @@ static void on_status(void *ctx, struct ipc_call *c, const void *msg)
 	size_t n = 0;
 
 	(void)msg;
-	lines[n++] = arena_fmt(a, "letters\tunder way %u\taccepted %llu\trefused %llu\tappended %llu\tfanned out %llu", p->n_letters,
-		(unsigned long long)p->n_accepted, (unsigned long long)p->n_refused, (unsigned long long)p->n_appended,
+	lines[n++] = arena_fmt(a, "letters\tunder way %u\taccepted %llu\trefused %llu\tappended %llu\tmoved in %llu\tfanned out %llu", p->n_letters,
+		(unsigned long long)p->n_accepted, (unsigned long long)p->n_refused, (unsigned long long)p->n_appended, (unsigned long long)p->n_moved,
 		(unsigned long long)p->n_fanned);
 	for (size_t i = 0; i < p->n_lanes && n < IPC_POST_STATUS_LINES_MAX; i++)
 		lines[n++] = arena_fmt(a, "lane %zu\twaiting %zu\trunning %u\tstore %s", i, p->lanes[i].waiting.n,
@@ -219,14 +219,22 @@ void post_count(const struct post *p, struct counters *out)
 
 /* ---- life */
 
+static void gone(void *ctx, struct peer *p)
+{
+	(void)ctx;
+	if (peer_role(p) == ROLE_CTL)
+		post_import_gone(p);
+}
+
 static void post_serve(struct post *p)
 {
 	p->handlers[IPC_SENDER] = on_sender;
 	p->handlers[IPC_RECIPIENT] = on_recipient;
 	p->handlers[IPC_LETTER] = on_letter;
 	p->handlers[IPC_APPEND] = on_append;
+	p->handlers[IPC_IMPORT] = post_import;
 	p->handlers[IPC_POST_STATUS] = on_status;
-	p->service = (struct ipc_service){ .ctx = p, .handlers = p->handlers };
+	p->service = (struct ipc_service){ .ctx = p, .handlers = p->handlers, .gone = gone };
 }
 
 struct post *post_new(const struct post_opts *o)

@@ -45,7 +45,7 @@ struct post {
 	struct ipc_service service;
 	ipc_handler *handlers[IPC_TYPE_COUNT];
 	unsigned n_letters;                     /* under way */
-	uint64_t n_accepted, n_refused, n_appended, n_fanned; /* since the start */
+	uint64_t n_accepted, n_refused, n_appended, n_moved, n_fanned; /* since the start */
 };
 
 /* The shard that serves an account, and the one that made a handle. */
@@ -63,6 +63,10 @@ SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct
 
 /* A letter's way through the stages. */
 SUSPENDS void post_letter(void *ctx, struct ipc_call *c, const void *msg);
+
+/* A command's letters. */
+SUSPENDS void post_import(void *ctx, struct ipc_call *c, const void *msg);
+void post_import_gone(struct peer *p);
 
 void post_lane_open(struct lane *l, struct post *p, struct link *store);
 void lane_stop(struct lane *l);

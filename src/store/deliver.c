@@ -1,7 +1,7 @@
 /* store/deliver.c - letters into accounts.
  * Suspends    while the mailbox's view is being loaded by another.
  * Invariants  D1 a delivery id is remembered in the batch of its message, so a delivery that is repeated, after a crash too, finds its
- *             first. D2 one that is staged and not durable yet is found in account->delivering: the second waits for the first's serial.
+ *             first. What a command moved in (I rows) is remembered for ever, the rest (D, E) for a week. D2 one that is staged and not durable yet is found in account->delivering: the second waits for the first's serial.
  */
 #include "store/deliver.h"
 
@@ -27,14 +27,14 @@ static bool find_staged(const struct account *a, struct str id, struct placed *o
 	return false;
 }
 
-static bool find_mark(struct account *a, struct str id, struct placed *out)
+static bool find_mark(struct account *a, char tag, struct str id, struct placed *out)
 {
 	struct mark_row r;
 	struct buf v;
 	bool found;
 
 	buf_init(&v, 256);
-	found = engine_get(a->part.port, NULL, a->id, KEY_STR(key_bytes(key_of('D'), id)), &v);
+	found = engine_get(a->part.port, NULL, a->id, KEY_STR(key_bytes(key_of(tag), id)), &v);
 	if (found) {
 		*out = (struct placed){ .serial = a->part.durable };
 		if (mark_row_decode(buf_str(&v), &r))
@@ -44,7 +44,7 @@ static bool find_mark(struct account *a, struct str id, struct placed *out)
 	return found;
 }
 
-static void put_mark(struct account *a, struct str id, struct mailbox *m, uint32_t uid)
+static void put_mark(struct account *a, char tag, struct str id, struct mailbox *m, uint32_t uid)
 {
 	struct mark_row r = { .time_s = shard_now_s(a->shard), .mailbox = m->id, .uid = uid };
 	struct delivering *d = vec_push(&a->delivering);
@@ -52,11 +52,13 @@ static void put_mark(struct account *a, struct str id, struct mailbox *m, uint32
 
 	buf_init(&v, 256);
 	mark_row_encode(&r, &v);
-	engine_put(account_batch(a), KEY_STR(key_bytes(key_of('D'), id)), buf_str(&v));
-	engine_put(account_batch(a), KEY_STR(key_bytes(key_u64(key_of('E'), (uint64_t)r.time_s), id)), STR(""));
+	engine_put(account_batch(a), KEY_STR(key_bytes(key_of(tag), id)), buf_str(&v));
+	if (tag == 'D') {
+		engine_put(account_batch(a), KEY_STR(key_bytes(key_u64(key_of('E'), (uint64_t)r.time_s), id)), STR(""));
+		if (r.time_s < a->oldest_mark_s)
+			a->oldest_mark_s = r.time_s;
+	}
 	buf_fini(&v);
-	if (r.time_s < a->oldest_mark_s)
-		a->oldest_mark_s = r.time_s;
 	memcpy(d->id, id.p, id.n);
 	d->n = (uint8_t)id.n;
 	d->uid = uid;
@@ -116,11 +118,46 @@ static enum outcome take_body(struct account *a, const struct letter *l, struct 
 	return OK;
 }
 
+/* Those that the mailbox can keep. */
+static void lenient_keywords(struct mailbox *m, const struct letter *l, uint64_t *bits, struct placed *out)
+{
+	for (size_t i = 0; i < l->n_keywords; i++) {
+		uint64_t bit;
+
+		if (mailbox_keywords(m, &l->keywords[i], 1, true, &bit) == OK)
+			*bits |= bit;
+		else
+			out->left_out++;
+	}
+}
+
+/* The uid it had, when that is above all others. */
+static void prepare_moved(struct account *a, struct mailbox *m, const struct letter *l, struct message_row *r)
+{
+	struct buf v;
+
+	if (l->uid > m->uidnext && l->uid < UINT32_MAX)
+		m->uidnext = l->uid;
+	if (m->recent == 0)
+		m->watermark = m->uidnext + 1;
+	if (l->uidl.n == 0)
+		return;
+	r->email = a->head.email_next++;
+	buf_init(&v, 256);
+	uidl_row_encode(l->uidl, &v);
+	engine_put(account_batch(a), KEY_STR(key_u64(key_of('L'), r->email)), buf_str(&v));
+	buf_fini(&v);
+}
+
 static enum outcome place(struct account *a, struct mailbox *m, const struct letter *l, struct placed *out)
 {
 	struct new_message n = { .prefix = l->prefix, .index = l->index };
-	enum outcome o = mailbox_keywords(m, l->keywords, l->n_keywords, true, &n.row.keywords);
+	enum outcome o = OK;
 
+	if (l->moved_in)
+		lenient_keywords(m, l, &n.row.keywords, out);
+	else
+		o = mailbox_keywords(m, l->keywords, l->n_keywords, true, &n.row.keywords);
 	if (o == OK)
 		o = take_body(a, l, &n.row);
 	if (o != OK)
@@ -131,6 +168,8 @@ static enum outcome place(struct account *a, struct mailbox *m, const struct let
 	n.row.flags = l->flags & MSG_SETTABLE;
 	n.row.date_s = l->date_s;
 	n.row.saved_s = shard_now_s(a->shard);
+	if (l->moved_in)
+		prepare_moved(a, m, l, &n.row);
 	out->uid = message_add(a, m, &n);
 	out->uidvalidity = m->uidvalidity;
 	return OK;
@@ -139,6 +178,7 @@ static enum outcome place(struct account *a, struct mailbox *m, const struct let
 enum outcome letter_stage(struct account *a, struct str delivery, const struct letter *l, struct placed *out)
 {
 	uint64_t size = l->prefix.n + (l->body ? l->body->size : l->size);
+	char tag = l->moved_in ? 'I' : 'D';
 	struct mailbox *m;
 	enum outcome o;
 
@@ -146,7 +186,7 @@ enum outcome letter_stage(struct account *a, struct str delivery, const struct l
 	for (;;) {
 		if (a->part.dead || a->closed)
 			return a->closed ? NO_SUCH : TRY_LATER;
-		if (delivery.n && (find_staged(a, delivery, out) || find_mark(a, delivery, out))) {
+		if (delivery.n && (find_staged(a, delivery, out) || find_mark(a, tag, delivery, out))) {
 			a->shard->stats.n_duplicates++;
 			return OK;
 		}
@@ -166,7 +206,7 @@ enum outcome letter_stage(struct account *a, struct str delivery, const struct l
 	if (o != OK)
 		return o;
 	if (delivery.n)
-		put_mark(a, delivery, m, out->uid);
+		put_mark(a, tag, delivery, m, out->uid);
 	out->serial = account_stage(a);
 	return OK;
 }

@@ -15,11 +15,15 @@ struct letter {
 	uint64_t blob;
 	uint32_t size, header_n; /* of the letter without prefix, with blob */
 	bool over_quota;	 /* was acknowledged already: comes in whatever the quota says */
+	bool moved_in;		 /* by a command, as it was elsewhere: its id is kept for ever; it is not recent; keywords that cannot be kept are left out */
+	uint32_t uid;		 /* moved_in: the wanted one, 0: any */
+	struct str uidl;	 /* moved_in: or empty */
 };
 
 struct placed {
 	uint32_t uid, uidvalidity;
-	uint64_t serial; /* wait for it */
+	uint64_t serial;   /* wait for it */
+	uint32_t left_out; /* keywords */
 };
 
 /* Stages a letter; the account is pinned by the caller. delivery: an id that makes it happen once, or empty. OK; NO_SUCH mailbox; OVER_LIMIT (size,

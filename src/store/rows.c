@@ -304,6 +304,28 @@ bool mark_row_decode(struct str v, struct mark_row *out)
 	return cur_done(&c);
 }
 
+void uidl_row_encode(struct str uidl, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_str(out, uidl);
+}
+
+bool uidl_is_sound(struct str uidl)
+{
+	for (size_t i = 0; i < uidl.n; i++)
+		if (!ascii_is_print(uidl.p[i]) || uidl.p[i] == ' ')
+			return false;
+	return uidl.n > 0 && uidl.n <= UIDL_SIZE_MAX;
+}
+
+bool uidl_row_decode(struct str v, struct str *uidl)
+{
+	struct cur c = value_cur(v);
+
+	*uidl = cur_str(&c);
+	return cur_done(&c) && uidl_is_sound(*uidl);
+}
+
 void domain_row_encode(const struct domain_row *r, struct buf *out)
 {
 	put_u8(out, VERSION);

@@ -8,7 +8,8 @@
  *   B mailbox        mailbox_row                    U name           subscribed (no value)
  *   M mailbox uid    message_row                    P mailbox uid    immutable: prefix and part index
  *   X modseq         expunged_row                   D delivery       mark_row
- *   E time delivery  no value: marks by age
+ *   E time delivery  no value: marks by age        I id             mark_row: moved in or out, kept for ever
+ *   L email          the UIDL that it had before it was moved in
  * In the directory's:
  *   d domain         domain_row                     a domain 0 local entry_row
  *   l domain 0 local alias_row                      i account        address
@@ -103,6 +104,8 @@ struct mark_row {
 	uint32_t mailbox, uid;
 };
 
+#define UIDL_SIZE_MAX 70 /* RFC 1939 7 */
+
 struct domain_row {
 	int64_t created_s;
 	struct str first; /* local part of its first account, or empty */
@@ -146,6 +149,9 @@ void expunged_row_encode(const struct expunged_row *r, struct buf *out);
 bool expunged_row_decode(struct str v, struct expunged_row *out);
 void mark_row_encode(const struct mark_row *r, struct buf *out);
 bool mark_row_decode(struct str v, struct mark_row *out);
+bool uidl_is_sound(struct str uidl); /* 1 to UIDL_SIZE_MAX bytes of 0x21 to 0x7e */
+void uidl_row_encode(struct str uidl, struct buf *out);
+bool uidl_row_decode(struct str v, struct str *uidl);
 void domain_row_encode(const struct domain_row *r, struct buf *out);
 bool domain_row_decode(struct str v, struct domain_row *out);
 void entry_row_encode(const struct entry_row *r, struct buf *out);

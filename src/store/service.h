@@ -62,6 +62,10 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(owns, OWNS)                                                                                                  \
 	X(deliver, DELIVER)                                                                                            \
 	X(append_to, APPEND_TO)                                                                                        \
+	X(import_to, IMPORT_TO)                                                                                        \
+	X(mailbox_numbers, MAILBOX_NUMBERS)                                                                            \
+	X(moved_find, MOVED_FIND)                                                                                      \
+	X(moved_add, MOVED_ADD)                                                                                        \
 	X(queue_put, QUEUE_PUT)                                                                                        \
 	X(queue_list, QUEUE_LIST)                                                                                      \
 	X(queue_deliver, QUEUE_DELIVER)                                                                                \

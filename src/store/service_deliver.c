@@ -34,11 +34,11 @@ SUSPENDS void serve_deliver(void *ctx, struct ipc_call *c, const void *msg)
 	ipc_deliver_reply_send(c, o, &r);
 }
 
-/* A handle that post names for an edge. One that was not given to that edge is that edge's fault, not post's. */
-static enum outcome owner(struct store *s, uint64_t handle, uint16_t edge, uint32_t life, struct account **out)
+/* A handle that post names for another. One that was not given to that one is that one's fault, not post's. */
+static enum outcome owner(struct store *s, uint64_t handle, struct holder who, struct account **out)
 {
 	struct handle *h;
-	enum outcome o = handle_find(&s->shard, handle, holder_edge(edge, life), &h);
+	enum outcome o = handle_find(&s->shard, handle, who, &h);
 
 	if (o != OK)
 		return o;
@@ -61,7 +61,7 @@ SUSPENDS void serve_append_to(void *ctx, struct ipc_call *c, const void *msg)
 	struct placed placed = { 0 };
 	struct store *s = ctx;
 	struct account *a;
-	enum outcome o = owner(s, q->handle, q->edge, q->edge_life, &a);
+	enum outcome o = owner(s, q->handle, holder_edge(q->edge, q->edge_life), &a);
 
 	if (o != OK) {
 		call_reply(c, o, NULL);
@@ -83,7 +83,7 @@ void serve_owns(void *ctx, struct ipc_call *c, const void *msg)
 	struct ipc_owns_reply r = { 0 };
 	struct store *s = ctx;
 	struct account *a;
-	enum outcome o = owner(s, q->handle, q->edge, q->edge_life, &a);
+	enum outcome o = owner(s, q->handle, holder_edge(q->edge, q->edge_life), &a);
 
 	if (o == OK) {
 		r.account = a->id;

@@ -25,7 +25,7 @@ struct lane {
 };
 
 struct shard_stats {
-	uint64_t n_delivered, n_appended, n_duplicates, n_views_loaded, n_views_dropped, n_accounts_loaded,
+	uint64_t n_delivered, n_appended, n_moved_in, n_duplicates, n_views_loaded, n_views_dropped, n_accounts_loaded,
 		n_failed_commits;
 };
 

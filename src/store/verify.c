@@ -369,6 +369,32 @@ static bool walk_age(void *arg, const struct engine_row *row)
 	return true;
 }
 
+static bool walk_moved(void *arg, const struct engine_row *row)
+{
+	struct checked_account *c = arg;
+	struct mark_row m;
+
+	if (piece_ends(c, row))
+		return false;
+	if (!mark_row_decode(row->value, &m) || m.uid == 0)
+		bad(c->r, "V14", "account %" PRIu64 ": the mark of a letter that was moved does not decode", c->id);
+	return true;
+}
+
+static bool walk_uidl(void *arg, const struct engine_row *row)
+{
+	struct checked_account *c = arg;
+	struct cur key = cur_of(str_from(row->key, 1));
+	uint64_t email = cur_be64(&key);
+	struct str uidl;
+
+	if (piece_ends(c, row))
+		return false;
+	if (!uidl_row_decode(row->value, &uidl) || !cur_done(&key) || email >= c->head.email_next)
+		bad(c->r, "V14", "account %" PRIu64 " email %" PRIu64 ": its UIDL does not decode", c->id, email);
+	return true;
+}
+
 static SUSPENDS void check_account(struct run *r, uint64_t id)
 {
 	struct checked_account *c = mem_new(struct checked_account);
@@ -391,6 +417,8 @@ static SUSPENDS void check_account(struct run *r, uint64_t id)
 		check_counters(c);
 		walk(c, 'D', walk_mark);
 		walk(c, 'E', walk_age);
+		walk(c, 'I', walk_moved);
+		walk(c, 'L', walk_uidl);
 	}
 	buf_fini(&v);
 	vec_free(&c->mailboxes);

@@ -13,6 +13,7 @@
  *   V11 every account of the directory has its rows, and every domain's duty account exists; aliases decode
  *   V12 every delivery mark is found by its age, and the other way round
  *   V13 queued letters decode, and have their reference and their row of recipients
+ *   V14 marks of letters that were moved, and UIDLs that came with letters, decode
  */
 #ifndef SALLYPORT_STORE_VERIFY_H
 #define SALLYPORT_STORE_VERIFY_H

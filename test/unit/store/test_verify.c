@@ -224,6 +224,20 @@ static void d_queue(struct fx *f)
 	put_row(f, PARTITION_LANE(0), key_u64(key_of('Q'), 9), STR("x"));
 }
 
+static void d_moved(struct fx *f)
+{
+	put_row(f, f->account, key_bytes(key_of('I'), STR("moved")), STR("x"));
+}
+static void d_uidl(struct fx *f)
+{
+	struct buf v;
+
+	buf_init(&v, 100);
+	uidl_row_encode(STR("has blank"), &v);
+	put_row(f, f->account, key_u64(key_of('L'), 1), buf_str(&v));
+	buf_fini(&v);
+}
+
 static const struct {
 	const char *rule;
 	void (*damage)(struct fx *f);
@@ -251,6 +265,8 @@ static const struct {
 	{ "V12", d_mark },
 	{ "V12", d_mark_age },
 	{ "V13", d_queue },
+	{ "V14", d_moved },
+	{ "V14", d_uidl },
 };
 
 /* Is there a violation of that rule among all? */

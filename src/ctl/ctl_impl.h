@@ -31,6 +31,7 @@ struct command {
 extern const struct command ctl_directory_commands[]; /* domains, accounts, aliases */
 extern const struct command ctl_config_commands[];
 extern const struct command ctl_watch_commands[]; /* status, verify */
+extern const struct command ctl_undelete_commands[];
 
 /* The exit status for an outcome; one that is not OK is explained on standard error as "sallyport: what name: why". */
 int ctl_done(enum outcome o, const char *what, const char *name);

@@ -94,6 +94,9 @@ static int account_delete(struct ctl *c)
 
 	if (!ctl_address(c, c->words[0], &m.address))
 		return 1;
+	m.now = c->n_words == 2 && strcmp(c->words[1], "--now") == 0;
+	if (c->n_words == 2 && !m.now)
+		return ctl_done(BAD_SYNTAX, "account delete", c->words[1]);
 	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_ACCOUNT_DELETE, &m, NULL), "account delete", c->words[0]);
 }
 
@@ -136,7 +139,8 @@ const struct command ctl_directory_commands[] = {
 	{ "domain delete", "NAME", "stop taking mail for a domain that has no accounts or aliases", 1, 1, ONLINE, domain_delete },
 	{ "domain list", "", "the domains", 0, 0, ONLINE, domain_list },
 	{ "account add", "ADDRESS", "make an account; asks for its password, or reads it from standard input", 1, 1, ONLINE, account_add },
-	{ "account delete", "ADDRESS", "remove an account and all its mail", 1, 1, ONLINE, account_delete },
+	{ "account delete", "ADDRESS [--now]",
+		"remove an account and its mail; undelete brings it back for a time, not after --now", 1, 2, ONLINE, account_delete },
 	{ "account list", "", "the accounts, with what they hold", 0, 0, ONLINE, account_list },
 	{ "passwd", "ADDRESS", "change an account's password; sessions under the old one end", 1, 1, ONLINE, passwd },
 	{ "alias add", "ADDRESS TARGET...", "deliver an address to others", 2, 100, ONLINE, alias_add },

@@ -58,9 +58,9 @@ static struct account *of(struct partition *p)
 	return (struct account *)(void *)p;
 }
 
-static void put_mailbox_row(struct engine_batch *b, const struct mailbox *m)
+void mailbox_to_row(const struct mailbox *m, struct mailbox_row *r)
 {
-	struct mailbox_row r = { .name = m->name,
+	*r = (struct mailbox_row){ .name = m->name,
 		.uidvalidity = m->uidvalidity,
 		.uidnext = m->uidnext,
 		.special = m->special,
@@ -72,9 +72,15 @@ static void put_mailbox_row(struct engine_batch *b, const struct mailbox *m)
 		.size = m->size,
 		.modseq = m->modseq,
 		.n_keywords = m->n_keywords };
+	memcpy(r->keywords, m->keywords, m->n_keywords * sizeof *r->keywords);
+}
+
+static void put_mailbox_row(struct engine_batch *b, const struct mailbox *m)
+{
+	struct mailbox_row r;
 	struct buf v;
 
-	memcpy(r.keywords, m->keywords, m->n_keywords * sizeof *r.keywords);
+	mailbox_to_row(m, &r);
 	buf_init(&v, 65536);
 	mailbox_row_encode(&r, &v);
 	engine_put(b, KEY_STR(key_u32(key_of('B'), m->id)), buf_str(&v));

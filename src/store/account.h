@@ -90,6 +90,9 @@ void account_change_lazily(struct account *a, struct mailbox *m);
 bool account_over_quota(const struct account *a, uint64_t bytes, uint64_t messages); /* that many more would pass it */
 
 struct mailbox *mailbox_new(struct account *a, struct str name);
+/* A new one in the account, its row staged with the next batch. The name is clean and not taken, and the limits allow it. */
+struct mailbox *mailbox_make(struct account *a, struct str name, uint32_t special);
+void mailbox_to_row(const struct mailbox *m, struct mailbox_row *r); /* views into m */
 struct mailbox *mailbox_find(const struct account *a, struct str name);
 size_t mailbox_place(const struct account *a, struct str name); /* where it is, or would be */
 void mailbox_insert(struct account *a, struct mailbox *m);

@@ -282,7 +282,7 @@ static struct str domain_line(struct listing *l, struct str key, struct str valu
 
 static struct str account_line(struct listing *l, struct str key, struct str value)
 {
-	static const char *const states[] = { "live", "creating", "deleting" };
+	static const char *const states[] = { "live", "creating", "deleting", "deleting" };
 	struct head_row head = { 0 };
 	struct credential_row cred = { 0 };
 	struct entry_row row;

@@ -44,7 +44,10 @@ SUSPENDS enum outcome directory_domain_add(struct directory *d, struct str name)
 SUSPENDS enum outcome directory_domain_delete(struct directory *d, struct str name) MUST_USE;
 SUSPENDS enum outcome directory_account_add(
 	struct directory *d, const struct ipc_account_add *q, uint64_t *account) MUST_USE;
-SUSPENDS enum outcome directory_account_delete(struct directory *d, const struct ipc_addr *address) MUST_USE;
+/* now: nothing is kept of it. Else its rows stay until store.keep_expunged is over, for directory_account_undelete. */
+SUSPENDS enum outcome directory_account_delete(struct directory *d, const struct ipc_addr *address, bool now) MUST_USE;
+/* The account of that address that was deleted last. EXISTS: the address is taken; NO_SUCH: none is kept, or its domain is not ours. */
+SUSPENDS enum outcome directory_account_undelete(struct directory *d, const struct ipc_addr *address) MUST_USE;
 SUSPENDS enum outcome directory_account_password(
 	struct directory *d, const struct ipc_addr *address, struct str hash) MUST_USE;
 SUSPENDS enum outcome directory_alias_add(struct directory *d, const struct ipc_alias_add *q) MUST_USE;

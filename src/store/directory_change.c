@@ -168,10 +168,17 @@ static bool purge_row(void *arg, const struct engine_row *row)
 	struct cur c = cur_of(str_from(row->key, 1));
 	struct message_row m;
 
-	engine_del(b, row->key);
-	if (row->key.p[0] == 'M' && message_row_decode(row->value, &m)) {
-		uint32_t mailbox = cur_be32(&c), uid = cur_be32(&c);
+	struct deleted_row deleted;
+	uint32_t mailbox = cur_be32(&c), uid = cur_be32(&c);
+	bool has_body = row->key.p[0] == 'M' && message_row_decode(row->value, &m);
 
+	engine_del(b, row->key);
+	if (row->key.p[0] == 'Z' && deleted_row_decode(row->value, &deleted)) {
+		has_body = true;
+		m = deleted.message;
+		engine_ref_del(b, KEY_STR(key_deleted(deleted.time_s, b->partition, mailbox, uid)));
+	}
+	if (has_body) {
 		engine_ref_del(b, KEY_STR(key_ref(m.blob, b->partition, mailbox, uid)));
 		engine_ref_put(b, KEY_STR(key_garbage(m.saved_s, m.blob)), STR(""));
 	}
@@ -310,6 +317,44 @@ static SUSPENDS enum outcome forget_account(struct directory *d, uint64_t accoun
 	return commit(&d->part);
 }
 
+/* ---- accounts that are deleted and kept */
+
+/* The head under another key: who looks for the account finds none. */
+static SUSPENDS enum outcome move_head(struct directory *d, uint64_t account, struct str from, struct str to)
+{
+	struct partition p;
+	enum outcome o = OK;
+	struct buf v;
+
+	buf_init(&v, 4096);
+	if (engine_get(d->shard->port, NULL, account, from, &v)) { /* else it is done already */
+		partition_open(&p, d->shard->port, account, &no_calls);
+		engine_del(partition_batch(&p), from);
+		engine_put(partition_batch(&p), to, buf_str(&v));
+		o = commit(&p);
+		partition_fini(&p);
+	}
+	buf_fini(&v);
+	return o;
+}
+
+static SUSPENDS enum outcome retire_account(struct directory *d, uint64_t account, struct str domain, struct str local)
+{
+	struct retired_row row = { shard_now_s(d->shard), domain, local };
+	enum outcome o = move_head(d, account, STR("H"), STR("h"));
+	struct buf v;
+
+	if (o != OK)
+		return o;
+	buf_init(&v, ROW_MAX);
+	retired_row_encode(&row, &v);
+	engine_put(partition_batch(&d->part), KEY_STR(key_u64(key_of('z'), account)), buf_str(&v));
+	buf_fini(&v);
+	del(d, 'a', domain, local);
+	put_work(d, account, domain, local, false);
+	return commit(&d->part);
+}
+
 /* What stands in the entry's place. EXISTS: a live one. */
 static SUSPENDS enum outcome clear_entry(struct directory *d, struct str domain, struct str local)
 {
@@ -322,6 +367,8 @@ static SUSPENDS enum outcome clear_entry(struct directory *d, struct str domain,
 	buf_fini(&v);
 	if (!found)
 		return OK;
+	if (row.state == ENTRY_RETIRING)
+		return retire_account(d, row.account, domain, local);
 	return row.state == ENTRY_LIVE ? EXISTS : forget_account(d, row.account, domain, local);
 }
 
@@ -410,21 +457,97 @@ static enum outcome find_live(struct directory *d, struct str domain, struct str
 	return found ? OK : NO_SUCH;
 }
 
-static SUSPENDS enum outcome account_delete(struct directory *d, const struct ipc_addr *address, struct arena *a)
+static SUSPENDS enum outcome account_delete(struct directory *d, const struct ipc_addr *address, bool now, struct arena *a)
 {
 	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
+	bool keep = !now && d->shard->limits->keep_expunged_ms > 0;
 	uint64_t id;
 	enum outcome o = find_live(d, domain, local, &id);
 
 	if (o != OK)
 		return o;
-	put_entry(d, domain, local, id, ENTRY_DELETING);
+	put_entry(d, domain, local, id, keep ? ENTRY_RETIRING : ENTRY_DELETING);
 	put_work(d, id, domain, local, true);
 	put_first(d, domain, local, STR(""));
 	o = commit(&d->part);
 	if (o == OK)
 		o = close_account(d, id);
-	return o == OK ? forget_account(d, id, domain, local) : o;
+	if (o != OK)
+		return o;
+	return keep ? retire_account(d, id, domain, local) : forget_account(d, id, domain, local);
+}
+
+struct retired {
+	struct str domain, local; /* wanted; or empty: the first one from before a time */
+	int64_t before_s;
+	uint64_t account; /* found; 0: none */
+	int64_t time_s;
+};
+
+static bool find_retired(void *arg, const struct engine_row *row)
+{
+	struct retired *f = arg;
+	struct cur c = cur_of(str_from(row->key, 1));
+	uint64_t account = cur_be64(&c);
+	struct retired_row r;
+
+	if (!cur_done(&c) || !retired_row_decode(row->value, &r))
+		return true;
+	if (f->domain.n == 0) {
+		f->account = r.time_s < f->before_s ? account : 0;
+		return !f->account;
+	}
+	if (str_eq(r.domain, f->domain) && str_eq(r.local, f->local) && (!f->account || r.time_s >= f->time_s)) {
+		f->account = account;
+		f->time_s = r.time_s;
+	}
+	return true;
+}
+
+static void look_for_retired(struct directory *d, struct retired *f)
+{
+	struct engine_range r = { .partition = PARTITION_DIRECTORY, .from = STR("z"), .to = STR("{") };
+
+	engine_range(d->part.port, &r, find_retired, f);
+}
+
+static SUSPENDS enum outcome account_undelete(struct directory *d, const struct ipc_addr *address, struct arena *a)
+{
+	struct retired f = { .domain = fold_ascii(a, address->domain), .local = fold_ascii(a, address->local) };
+	enum outcome o;
+
+	if (!is_domain(f.domain) || !is_local(f.local))
+		return BAD_SYNTAX;
+	if (exists(d, 'a', f.domain, f.local) || exists(d, 'l', f.domain, f.local))
+		return EXISTS;
+	look_for_retired(d, &f);
+	if (!f.account || !exists(d, 'd', f.domain, STR("")))
+		return NO_SUCH;
+	o = move_head(d, f.account, STR("h"), STR("H"));
+	if (o != OK)
+		return o;
+	put_entry(d, f.domain, f.local, f.account, ENTRY_LIVE);
+	engine_del(partition_batch(&d->part), KEY_STR(key_u64(key_of('z'), f.account)));
+	put_first(d, f.domain, STR(""), f.local);
+	return commit(&d->part);
+}
+
+/* One whose time is over goes for good. Its address may be another's by now, so no entry is touched. */
+static SUSPENDS enum outcome sweep_retired(struct directory *d, bool *found)
+{
+	struct retired f = { .before_s = shard_now_s(d->shard) - d->shard->limits->keep_expunged_ms / 1000 };
+	enum outcome o;
+
+	look_for_retired(d, &f);
+	*found = f.account;
+	if (!f.account)
+		return OK;
+	o = purge(d, f.account);
+	if (o != OK)
+		return o;
+	engine_del(partition_batch(&d->part), KEY_STR(key_u64(key_of('i'), f.account)));
+	engine_del(partition_batch(&d->part), KEY_STR(key_u64(key_of('z'), f.account)));
+	return commit(&d->part);
 }
 
 static SUSPENDS enum outcome account_password(
@@ -528,9 +651,14 @@ enum outcome directory_account_add(struct directory *d, const struct ipc_account
 	LOCKED(account_add(d, q, &a, account));
 }
 
-enum outcome directory_account_delete(struct directory *d, const struct ipc_addr *address)
+enum outcome directory_account_delete(struct directory *d, const struct ipc_addr *address, bool now)
 {
-	LOCKED(account_delete(d, address, &a));
+	LOCKED(account_delete(d, address, now, &a));
+}
+
+enum outcome directory_account_undelete(struct directory *d, const struct ipc_addr *address)
+{
+	LOCKED(account_undelete(d, address, &a));
 }
 
 enum outcome directory_account_password(struct directory *d, const struct ipc_addr *address, struct str hash)
@@ -567,6 +695,19 @@ static bool note_work(void *arg, const struct engine_row *row)
 	return false;
 }
 
+static bool is_retiring(struct directory *d, struct str domain, struct str local)
+{
+	struct entry_row row;
+	struct buf v;
+	bool is;
+
+	buf_init(&v, ROW_MAX);
+	is = directory_get(d, 'a', domain, local, &v) && entry_row_decode(buf_str(&v), &row) &&
+		row.state == ENTRY_RETIRING;
+	buf_fini(&v);
+	return is;
+}
+
 static SUSPENDS enum outcome sweep_one(struct directory *d, bool *found)
 {
 	struct engine_range r = { .partition = PARTITION_DIRECTORY, .from = STR("w"), .to = STR("x") };
@@ -582,9 +723,12 @@ static SUSPENDS enum outcome sweep_one(struct directory *d, bool *found)
 	domain = cur_str(&c);
 	local = cur_str(&c);
 	if (w.found && cur_done(&c))
-		o = forget_account(d, w.account, domain, local);
+		o = is_retiring(d, domain, local) ? retire_account(d, w.account, domain, local)
+						  : forget_account(d, w.account, domain, local);
 	else if (w.found)
 		o = FAILED;
+	else
+		o = sweep_retired(d, found);
 	buf_fini(&w.row);
 	return o;
 }

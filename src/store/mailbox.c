@@ -90,6 +90,19 @@ void mailbox_remove(struct account *a, struct mailbox *m)
 		mailbox_free(m);
 }
 
+struct mailbox *mailbox_make(struct account *a, struct str name, uint32_t special)
+{
+	struct mailbox *m = mailbox_new(a, name);
+
+	m->id = a->head.mailbox_next++;
+	m->uidvalidity = a->head.uidvalidity_next++;
+	m->special = special;
+	m->modseq = ++a->head.modseq;
+	mailbox_insert(a, m);
+	account_change(a, m);
+	return m;
+}
+
 /* ---- the view */
 
 struct load {

@@ -1,12 +1,14 @@
 /* store/message.c - changes of messages, staged. See the header.
  * Invariants  C1 counters change here and nowhere else: mailbox and head rows agree with the rows of messages.
- *             C2 a message's row, parts and reference are put, and deleted, in one batch; deleting makes its body a garbage candidate.
+ *             C2 a message's row, parts and reference are put, and deleted, in one batch; deleting makes its body a garbage candidate,
+ *             or keeps parts and reference with a row for undelete (deleted.c).
  */
 #include "store/message.h"
 
 #include "ipc/words.h"
 #include "mail/header.h"
 #include "mail/index.h"
+#include "store/deleted.h"
 
 #include <string.h>
 
@@ -122,22 +124,26 @@ static void log_uid(struct expunge_log *l, struct account *a, struct mailbox *m,
 	l->lo = l->hi = uid;
 }
 
-static void del_rows(struct account *a, struct mailbox *m, uint32_t uid, uint64_t blob, int64_t now_s)
+static void del_rows(struct account *a, struct mailbox *m, uint32_t uid, const struct message_row *r, bool keep)
 {
 	struct engine_batch *b = account_batch(a);
 
 	engine_del(b, KEY_STR(key_message('M', m->id, uid)));
+	if (keep) {
+		deleted_keep(a, m, uid, r);
+		return;
+	}
 	engine_del(b, KEY_STR(key_message('P', m->id, uid)));
-	engine_ref_del(b, KEY_STR(key_ref(blob, a->id, m->id, uid)));
-	engine_ref_put(b, KEY_STR(key_garbage(now_s, blob)), STR(""));
+	engine_ref_del(b, KEY_STR(key_ref(r->blob, a->id, m->id, uid)));
+	engine_ref_put(b, KEY_STR(key_garbage(shard_now_s(a->shard), r->blob)), STR(""));
 }
 
-void messages_expunge(struct account *a, struct mailbox *m, const uint32_t *at, uint32_t n)
+void messages_expunge(struct account *a, struct mailbox *m, const uint32_t *at, uint32_t n, enum expunge_why why)
 {
 	struct view *v = m->view;
 	struct expunge_log l = { 0 };
 	uint64_t first = a->head.modseq + 1;
-	int64_t now = shard_now_s(a->shard);
+	bool keep = why == EXPUNGE_DELETED && a->shard->limits->keep_expunged_ms > 0;
 
 	if (n == 0)
 		return;
@@ -148,7 +154,7 @@ void messages_expunge(struct account *a, struct mailbox *m, const uint32_t *at, 
 		log_uid(&l, a, m, v->uid[at[i]]);
 		next_modseq(a, m);
 		count(a, m, v->uid[at[i]], &r, -1);
-		del_rows(a, m, v->uid[at[i]], r.blob, now);
+		del_rows(a, m, v->uid[at[i]], &r, keep);
 	}
 	log_flush(&l, a, m);
 	buf_fini(&l.ranges);
@@ -181,15 +187,17 @@ void message_set(struct account *a, struct mailbox *m, uint32_t at, uint32_t fla
 void mailbox_delete(struct account *a, struct mailbox *m)
 {
 	struct view *v = m->view;
-	int64_t now = shard_now_s(a->shard);
+	bool keep = a->shard->limits->keep_expunged_ms > 0;
 
+	if (keep)
+		deleted_keep_mailbox(a, m);
 	for (uint32_t i = 0; i < v->n; i++) {
 		struct message_row r = view_row(v, i);
 
 		if (v->flags[i] & VIEW_DEAD)
 			continue;
 		count(a, m, v->uid[i], &r, -1);
-		del_rows(a, m, v->uid[i], r.blob, now);
+		del_rows(a, m, v->uid[i], &r, keep);
 	}
 	engine_del(account_batch(a), KEY_STR(key_u32(key_of('B'), m->id)));
 	a->head.modseq++;

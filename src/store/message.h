@@ -13,8 +13,9 @@ struct new_message {
 };
 /* Returns the uid, 0 when there are no more. References the body. */
 uint32_t message_add(struct account *a, struct mailbox *m, const struct new_message *n);
-/* Rows at ascending indexes of the loaded view, none of them dead, are expunged. */
-void messages_expunge(struct account *a, struct mailbox *m, const uint32_t *at, uint32_t n);
+/* Rows at ascending indexes of the loaded view, none of them dead, are expunged. What was deleted can be undeleted; what was moved is elsewhere. */
+enum expunge_why { EXPUNGE_DELETED, EXPUNGE_MOVED };
+void messages_expunge(struct account *a, struct mailbox *m, const uint32_t *at, uint32_t n, enum expunge_why why);
 /* Flags and keywords become these. */
 void message_set(struct account *a, struct mailbox *m, uint32_t at, uint32_t flags, uint64_t keywords);
 /* A mailbox goes with all its messages, whose view is loaded. Its sessions' next requests are refused. */

@@ -53,6 +53,11 @@ struct key key_garbage(int64_t time_s, uint64_t blob)
 	return key_u64(key_u64(key_of('G'), (uint64_t)time_s), blob);
 }
 
+struct key key_deleted(int64_t time_s, uint64_t account, uint32_t mailbox, uint32_t uid)
+{
+	return key_u32(key_u32(key_u64(key_u64(key_of('Y'), (uint64_t)time_s), account), mailbox), uid);
+}
+
 uint32_t cur_be32(struct cur *c)
 {
 	struct str s = cur_bytes(c, 4);
@@ -252,6 +257,54 @@ bool message_row_decode(struct str v, struct message_row *out)
 	return cur_done(&c);
 }
 
+void deleted_row_encode(const struct deleted_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_i64(out, r->time_s);
+	message_row_encode(&r->message, out);
+}
+
+bool deleted_row_decode(struct str v, struct deleted_row *out)
+{
+	struct cur c = value_cur(v);
+
+	out->time_s = cur_i64(&c);
+	return cur_ok(&c) && message_row_decode(cur_rest(&c), &out->message);
+}
+
+void gone_row_encode(const struct gone_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_i64(out, r->time_s);
+	mailbox_row_encode(&r->mailbox, out);
+}
+
+bool gone_row_decode(struct str v, struct gone_row *out)
+{
+	struct cur c = value_cur(v);
+
+	out->time_s = cur_i64(&c);
+	return cur_ok(&c) && mailbox_row_decode(cur_rest(&c), &out->mailbox);
+}
+
+void retired_row_encode(const struct retired_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_i64(out, r->time_s);
+	put_str(out, r->domain);
+	put_str(out, r->local);
+}
+
+bool retired_row_decode(struct str v, struct retired_row *out)
+{
+	struct cur c = value_cur(v);
+
+	out->time_s = cur_i64(&c);
+	out->domain = cur_str(&c);
+	out->local = cur_str(&c);
+	return cur_done(&c);
+}
+
 void parts_row_encode(struct str prefix, struct str index, struct buf *out)
 {
 	put_u8(out, VERSION);
@@ -355,7 +408,7 @@ bool entry_row_decode(struct str v, struct entry_row *out)
 
 	out->account = cur_le64(&c);
 	out->state = cur_le8(&c);
-	return cur_done(&c) && out->state <= ENTRY_DELETING;
+	return cur_done(&c) && out->state <= ENTRY_RETIRING;
 }
 
 void alias_row_encode(const struct alias_row *r, struct buf *out)

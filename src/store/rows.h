@@ -10,15 +10,21 @@
  *   X modseq         expunged_row                   D delivery       mark_row
  *   E time delivery  no value: marks by age        I id             mark_row: moved in or out, kept for ever
  *   L email          the UIDL that it had before it was moved in
+ *   Z mailbox uid    deleted_row: expunged, kept for undelete; its P row and reference stay with it
+ *   W mailbox        gone_row: a deleted mailbox that Z rows are of
+ *   h                instead of H: the account is deleted, and kept for undelete
  * In the directory's:
  *   d domain         domain_row                     a domain 0 local entry_row
  *   l domain 0 local alias_row                      i account        address
+ *   w account        domain, local: being made, deleted or retired
+ *   z account        retired_row: deleted, kept for undelete
  *   c                counter
  * In a queue lane's:
  *   Q id             queued_row                     T id             a byte a recipient: 1 when done
  *   c                counter
  * In the references' space:
  *   R blob owner mailbox uid   (no value)           G time blob      (no value) may be garbage since then
+ *   Y time account mailbox uid (no value)           a Z row by its age; uid UINT32_MAX: a W row
  */
 #ifndef SALLYPORT_STORE_ROWS_H
 #define SALLYPORT_STORE_ROWS_H
@@ -50,6 +56,8 @@ struct key key_bytes(struct key k, struct str s);		  /* dies when it does not fi
 struct key key_message(char tag, uint32_t mailbox, uint32_t uid); /* M or P */
 struct key key_ref(uint64_t blob, uint64_t owner, uint32_t mailbox, uint32_t uid);
 struct key key_garbage(int64_t time_s, uint64_t blob);
+#define DELETED_MAILBOX UINT32_MAX /* the uid of a W row in its Y key; no message has it */
+struct key key_deleted(int64_t time_s, uint64_t account, uint32_t mailbox, uint32_t uid);
 /* Reading: a cursor behind the tag. */
 uint32_t cur_be32(struct cur *c);
 uint64_t cur_be64(struct cur *c);
@@ -93,6 +101,16 @@ struct message_row {
 	int64_t date_s, saved_s;
 };
 
+struct deleted_row {
+	int64_t time_s;
+	struct message_row message;
+};
+
+struct gone_row {
+	int64_t time_s;
+	struct mailbox_row mailbox; /* as it was */
+};
+
 struct expunged_row {
 	uint32_t mailbox;
 	int64_t time_s;
@@ -111,10 +129,16 @@ struct domain_row {
 	struct str first; /* local part of its first account, or empty */
 };
 
-enum entry_state { ENTRY_LIVE, ENTRY_CREATING, ENTRY_DELETING };
+/* RETIRING: being deleted, to be kept for undelete. */
+enum entry_state { ENTRY_LIVE, ENTRY_CREATING, ENTRY_DELETING, ENTRY_RETIRING };
 struct entry_row {
 	uint64_t account;
 	uint8_t state;
+};
+
+struct retired_row {
+	int64_t time_s;
+	struct str domain, local;
 };
 
 #define ALIAS_TARGETS_MAX 100
@@ -143,6 +167,12 @@ void mailbox_row_encode(const struct mailbox_row *r, struct buf *out);
 bool mailbox_row_decode(struct str v, struct mailbox_row *out);
 void message_row_encode(const struct message_row *r, struct buf *out);
 bool message_row_decode(struct str v, struct message_row *out);
+void deleted_row_encode(const struct deleted_row *r, struct buf *out);
+bool deleted_row_decode(struct str v, struct deleted_row *out);
+void gone_row_encode(const struct gone_row *r, struct buf *out);
+bool gone_row_decode(struct str v, struct gone_row *out);
+void retired_row_encode(const struct retired_row *r, struct buf *out);
+bool retired_row_decode(struct str v, struct retired_row *out);
 void parts_row_encode(struct str prefix, struct str index, struct buf *out);
 bool parts_row_decode(struct str v, struct str *prefix, struct str *index);
 void expunged_row_encode(const struct expunged_row *r, struct buf *out);

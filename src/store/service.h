@@ -18,6 +18,7 @@ struct store {
 	struct body_budget budget;
 	struct ipc_service service;
 	bool keep_garbage;
+	unsigned n_holding; /* backups and restores under way: nothing is collected meanwhile */
 };
 
 #define STORE_WORK_MAX ((size_t)4 << 30) /* cap of a request's own arena: what a mailbox of millions needs */
@@ -93,7 +94,10 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(alias_delete, ALIAS_DELETE)                                                                                  \
 	X(directory_list, DIRECTORY_LIST)                                                                              \
 	X(store_status, STORE_STATUS)                                                                                  \
-	X(verify_step, VERIFY_STEP)
+	X(verify_step, VERIFY_STEP)                                                                                    \
+	X(deleted_list, DELETED_LIST)                                                                                  \
+	X(undelete, UNDELETE)                                                                                          \
+	X(account_undelete, ACCOUNT_UNDELETE)
 #define X(name, NAME) void serve_##name(void *ctx, struct ipc_call *c, const void *msg);
 STORE_HANDLERS(X)
 #undef X

@@ -136,7 +136,7 @@ static SUSPENDS enum outcome expunge(struct session *x, const struct ipc_expunge
 	*n = pick_expunged(x, &spans, &map, q->only_deleted, at);
 	if (*n == 0)
 		return session_wait(x, x->account->part.staged);
-	messages_expunge(x->account, m, at, *n);
+	messages_expunge(x->account, m, at, *n, EXPUNGE_DELETED);
 	return session_wait(x, account_stage(x->account));
 }
 
@@ -263,7 +263,7 @@ static void copy_all(struct session *x, struct copying *c, const uint32_t *at, s
 		add_uid(to, &r->n_to_uids, IPC_COPY_TO_UIDS_MAX, message_add(x->account, c->to, &n));
 	}
 	if (c->move)
-		messages_expunge(x->account, c->from, at, (uint32_t)c->n);
+		messages_expunge(x->account, c->from, at, (uint32_t)c->n, EXPUNGE_MOVED);
 	r->uidvalidity = c->to->uidvalidity;
 	r->from_uids = from;
 	r->to_uids = to;

@@ -182,7 +182,7 @@ SUSPENDS void serve_account_delete(void *ctx, struct ipc_call *c, const void *ms
 {
 	const struct ipc_account_delete *q = msg;
 
-	ipc_account_delete_reply_send(c, directory_account_delete(&((struct store *)ctx)->directory, &q->address));
+	ipc_account_delete_reply_send(c, directory_account_delete(&((struct store *)ctx)->directory, &q->address, q->now));
 }
 
 SUSPENDS void serve_account_password(void *ctx, struct ipc_call *c, const void *msg)

@@ -126,19 +126,6 @@ static bool has_children(const struct account *a, struct str name)
 	return i < a->mailboxes.n && name_is_below(a->mailboxes.v[i]->name, name);
 }
 
-static struct mailbox *make(struct account *a, struct str name, uint32_t special)
-{
-	struct mailbox *m = mailbox_new(a, name);
-
-	m->id = a->head.mailbox_next++;
-	m->uidvalidity = a->head.uidvalidity_next++;
-	m->special = special;
-	m->modseq = ++a->head.modseq;
-	mailbox_insert(a, m);
-	account_change(a, m);
-	return m;
-}
-
 static SUSPENDS enum outcome create(
 	struct session *x, const struct ipc_mailbox_create *q, struct ipc_mailbox_create_reply *r)
 {
@@ -156,7 +143,7 @@ static SUSPENDS enum outcome create(
 		return BAD_SYNTAX;
 	if (a->mailboxes.n >= x->store->limits.mailboxes_max)
 		return OVER_LIMIT;
-	r->id = make(a, name, q->special)->id;
+	r->id = mailbox_make(a, name, q->special)->id;
 	return session_wait(x, account_stage(a));
 }
 
@@ -344,7 +331,7 @@ static void rename_inbox(struct session *x, struct mailbox *old, struct str to)
 
 	mailbox_pin(old);
 	vec_remove(&a->mailboxes, mailbox_place(a, old->name));
-	inbox = make(a, STR("INBOX"), old->special);
+	inbox = mailbox_make(a, STR("INBOX"), old->special);
 	inbox->uidvalidity = old->uidvalidity;
 	inbox->uidnext = inbox->watermark = old->uidnext;
 	old->uidvalidity = a->head.uidvalidity_next++;

@@ -6,6 +6,7 @@
 
 #include "base/die.h"
 #include "store/account.h"
+#include "store/deleted.h"
 
 #include <string.h>
 
@@ -83,6 +84,8 @@ static bool ref_holds(struct shard *s, uint64_t owner, struct key ref)
 	buf_init(&v, SIZE_MAX);
 	holds = engine_get(s->port, NULL, owner, KEY_STR(row), &v) &&
 		(lane || (message_row_decode(buf_str(&v), &m) && m.blob == blob));
+	if (!holds && !lane)
+		holds = deleted_holds(s, owner, mailbox, uid, blob);
 	buf_fini(&v);
 	return holds;
 }

@@ -4,6 +4,7 @@
 #include "store/store.h"
 
 #include "base/die.h"
+#include "store/deleted.h"
 #include "store/garbage.h"
 #include "store/queue.h"
 #include "store/service.h"
@@ -33,7 +34,11 @@ size_t store_collect(struct store *s)
 	size_t n = 0;
 	bool more = true;
 
-	while (more && !s->shard.closing) {
+	while (more && !s->shard.closing && !s->n_holding) {
+		deleted_step(&s->shard, before_s, &more);
+		task_yield(s->sched);
+	}
+	for (more = true; more && !s->shard.closing && !s->n_holding;) {
 		n += garbage_step(&s->shard, before_s, &more);
 		task_yield(s->sched);
 	}

@@ -19,7 +19,8 @@
 #define STEP_ROWS 2000
 #define PIECE 4000 /* rows between two yields */
 
-enum phase { PHASE_DIRECTORY, PHASE_ACCOUNT, PHASE_MESSAGES, PHASE_QUEUE, PHASE_REFS, PHASE_BODIES, PHASE_END };
+/* PHASE_DELETED goes over Z rows as PHASE_MESSAGES does over M rows. */
+enum phase { PHASE_DIRECTORY, PHASE_ACCOUNT, PHASE_MESSAGES, PHASE_DELETED, PHASE_QUEUE, PHASE_REFS, PHASE_BODIES, PHASE_END };
 
 struct cursor {
 	unsigned phase;
@@ -261,6 +262,54 @@ static bool walk_parts(void *arg, const struct engine_row *row)
 	return true;
 }
 
+/* ---- what was deleted and is kept: V15 */
+
+static bool is_mailbox(struct checked_account *c, uint32_t id)
+{
+	struct gone_row *g;
+	struct buf v;
+	bool is = tally_of(c, id) != NULL;
+
+	if (is)
+		return true;
+	g = mem_new(struct gone_row);
+	buf_init(&v, 65536);
+	is = get(c->r, c->id, key_u32(key_of('W'), id), &v) && gone_row_decode(buf_str(&v), g);
+	buf_fini(&v);
+	free(g);
+	return is;
+}
+
+static bool walk_deleted(void *arg, const struct engine_row *row)
+{
+	struct checked_account *c = arg;
+	struct cur cur = cur_of(str_from(row->key, 1));
+	struct deleted_row d;
+	uint32_t mailbox, uid;
+
+	if (piece_ends(c, row))
+		return false;
+	mailbox = cur_be32(&cur);
+	uid = cur_be32(&cur);
+	*vec_push(&c->messages) = (uint64_t)mailbox << 32 | uid;
+	if (!deleted_row_decode(row->value, &d))
+		bad(c->r, "V15", "account %" PRIu64 " mailbox %u uid %u, deleted, does not decode", c->id, mailbox, uid);
+	else if (!has_ref(c->r, key_deleted(d.time_s, c->id, mailbox, uid)))
+		bad(c->r, "V15", "account %" PRIu64 " mailbox %u uid %u, deleted, is not found by its age", c->id,
+			mailbox, uid);
+	if (!is_mailbox(c, mailbox))
+		bad(c->r, "V15", "account %" PRIu64 " uid %u, deleted, is of mailbox %u, which never was", c->id, uid,
+			mailbox);
+	return true;
+}
+
+static int number_cmp(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 static SUSPENDS void walk(struct checked_account *c, char tag, engine_each *each)
 {
 	struct key to = key_of((char)(tag + 1));
@@ -410,6 +459,9 @@ static SUSPENDS void check_account(struct run *r, uint64_t id)
 		walk(c, 'B', load_mailbox);
 		check_names(c);
 		walk(c, 'M', walk_message);
+		walk(c, 'Z', walk_deleted);
+		if (c->messages.n)
+			qsort(c->messages.v, c->messages.n, sizeof *c->messages.v, number_cmp);
 		walk(c, 'P', walk_parts);
 		for (; c->next < c->messages.n; c->next++)
 			bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u has no parts row", id,
@@ -478,6 +530,7 @@ static bool pick(void *arg, const struct engine_row *row)
 {
 	struct picking *p = arg;
 	struct cur cur = cur_of(str_from(row->key, 1));
+	struct deleted_row deleted = { 0 };
 
 	if (p->n == STEP_MESSAGES) {
 		p->full = true;
@@ -485,7 +538,12 @@ static bool pick(void *arg, const struct engine_row *row)
 	}
 	p->v[p->n].mailbox = cur_be32(&cur);
 	p->v[p->n].uid = cur_be32(&cur);
-	p->v[p->n].decodes = message_row_decode(row->value, &p->v[p->n].row);
+	if (row->key.p[0] == 'Z') {
+		p->v[p->n].decodes = deleted_row_decode(row->value, &deleted);
+		p->v[p->n].row = deleted.message;
+	} else {
+		p->v[p->n].decodes = message_row_decode(row->value, &p->v[p->n].row);
+	}
 	p->n++;
 	return true;
 }
@@ -527,7 +585,7 @@ static void check_parts(struct run *r, const struct picked *p, struct buf *v)
 /* A message that was expunged since the snapshot may have lost its body rightly. */
 static bool still_there(struct run *r, const struct picked *p)
 {
-	struct key k = key_message('M', p->mailbox, p->uid);
+	struct key k = key_message(r->at.phase == PHASE_DELETED ? 'Z' : 'M', p->mailbox, p->uid);
 	struct buf v;
 	bool there;
 
@@ -557,12 +615,13 @@ static uint64_t check_body(struct run *r, const struct picked *p)
 
 static SUSPENDS void step_messages(struct run *r)
 {
-	struct key from = key_message('M', r->at.mailbox, r->at.uid);
+	bool deleted = r->at.phase == PHASE_DELETED;
+	struct key from = key_message(deleted ? 'Z' : 'M', r->at.mailbox, r->at.uid);
 	struct engine_range range = {
-		.partition = r->at.a, .from = KEY_STR(from), .to = STR("N"), .snapshot = r->snap
+		.partition = r->at.a, .from = KEY_STR(from), .to = deleted ? STR("[") : STR("N"), .snapshot = r->snap
 	};
 	struct picking p = { .v = mem_array(STEP_MESSAGES, sizeof *p.v) };
-	struct cursor next = { .phase = PHASE_ACCOUNT, .a = r->at.a + 1 };
+	struct cursor next = { .phase = deleted ? PHASE_ACCOUNT : PHASE_DELETED, .a = r->at.a + deleted };
 	uint64_t bytes = 0;
 	struct buf v;
 
@@ -583,7 +642,7 @@ static SUSPENDS void step_messages(struct run *r)
 			task_yield(r->s->sched);
 		if (bytes >= STEP_BODY_BYTES || (i + 1 == p.n && p.full)) {
 			next = (struct cursor){
-				.phase = PHASE_MESSAGES, .a = r->at.a, .mailbox = m->mailbox, .uid = m->uid + 1
+				.phase = r->at.phase, .a = r->at.a, .mailbox = m->mailbox, .uid = m->uid + 1
 			};
 			break;
 		}
@@ -649,17 +708,26 @@ static void check_ref(struct run *r, struct key ref, struct buf *v)
 	uint64_t blob = cur_be64(&c), owner = cur_be64(&c);
 	uint32_t mailbox = cur_be32(&c), uid = cur_be32(&c);
 	bool lane = owner >= PARTITION_LANE(0);
-	struct message_row m;
+	struct message_row m = { 0 };
+	struct deleted_row d;
+	bool found;
 
 	if (lane && !get(r, owner, key_u64(key_of('Q'), (uint64_t)mailbox << 32 | uid), v))
 		bad(r, "V5", "body %" PRIu64 " is referenced by a queued letter that is not there", blob);
 	if (lane)
 		return;
-	if (!get(r, owner, key_message('M', mailbox, uid), v))
+	found = get(r, owner, key_message('M', mailbox, uid), v);
+	if (found && !message_row_decode(buf_str(v), &m))
+		m.blob = 0; /* V1 tells */
+	if (!found && get(r, owner, key_message('Z', mailbox, uid), v) && deleted_row_decode(buf_str(v), &d)) {
+		found = true;
+		m = d.message;
+	}
+	if (!found)
 		bad(r, "V5",
 			"body %" PRIu64 " is referenced by account %" PRIu64 " mailbox %u uid %u, which is not there",
 			blob, owner, mailbox, uid);
-	else if (message_row_decode(buf_str(v), &m) && m.blob != blob)
+	else if (m.blob && m.blob != blob)
 		bad(r, "V5",
 			"body %" PRIu64 " is referenced by account %" PRIu64 " mailbox %u uid %u, which has another",
 			blob, owner, mailbox, uid);
@@ -673,7 +741,7 @@ static struct cursor ref_cursor(struct key ref)
 	at.a = cur_be64(&c);
 	at.b = cur_be64(&c);
 	at.mailbox = cur_be32(&c);
-	at.uid = cur_be32(&c) + 1; /* a uid is never the highest number */
+	at.uid = cur_be32(&c) + 1; /* no message has the highest uid */
 	return at;
 }
 
@@ -789,6 +857,7 @@ enum outcome store_verify_step(struct store *s, struct str after, struct verify_
 		[PHASE_DIRECTORY] = check_directory,
 		[PHASE_ACCOUNT] = step_account,
 		[PHASE_MESSAGES] = step_messages,
+		[PHASE_DELETED] = step_messages,
 		[PHASE_QUEUE] = step_queue,
 		[PHASE_REFS] = step_refs,
 		[PHASE_BODIES] = step_bodies,

@@ -143,7 +143,7 @@ static void owns(struct fx *f)
 
 static void account_deleted(struct fx *f)
 {
-	struct ipc_account_delete q = { .address = { STR("alice"), STR("x.test") } };
+	struct ipc_account_delete q = { .address = { STR("alice"), STR("x.test") }, .now = 1 };
 	struct ipc_credential c = { .login = STR("alice@x.test") };
 	struct ipc_credential_reply r = { 0 };
 	char id[16];

@@ -223,6 +223,54 @@ static void d_queue(struct fx *f)
 {
 	put_row(f, PARTITION_LANE(0), key_u64(key_of('Q'), 9), STR("x"));
 }
+static struct deleted_row expunged(struct fx *f)
+{
+	struct deleted_row d;
+	struct buf v;
+
+	fx_expunge(f, fx_select(f, "INBOX").sel, 2, 2);
+	buf_init(&v, 1000);
+	assert_true(engine_get(f->store->shard.port, NULL, f->account, KEY_STR(key_message('Z', 1, 2)), &v));
+	assert_true(deleted_row_decode(buf_str(&v), &d));
+	buf_fini(&v);
+	return d;
+}
+static void d_deleted_undecodable(struct fx *f)
+{
+	expunged(f);
+	put_row(f, f->account, key_message('Z', 1, 2), STR("x"));
+}
+static void d_deleted_age(struct fx *f)
+{
+	struct engine_batch *b = on(0);
+	struct deleted_row d = expunged(f);
+
+	engine_ref_del(b, KEY_STR(key_deleted(d.time_s, f->account, 1, 2)));
+	damage(f, b);
+}
+static void d_deleted_nowhere(struct fx *f)
+{
+	struct deleted_row d = expunged(f);
+	struct buf v;
+
+	buf_init(&v, 1000);
+	deleted_row_encode(&d, &v);
+	put_row(f, f->account, key_message('Z', 77, 2), buf_str(&v));
+	buf_fini(&v);
+}
+static void d_deleted_parts(struct fx *f)
+{
+	expunged(f);
+	del_row(f, f->account, key_message('P', 1, 2));
+}
+static void d_deleted_ref(struct fx *f)
+{
+	struct engine_batch *b = on(0);
+	struct deleted_row d = expunged(f);
+
+	engine_ref_del(b, KEY_STR(key_ref(d.message.blob, f->account, 1, 2)));
+	damage(f, b);
+}
 
 static void d_moved(struct fx *f)
 {
@@ -267,6 +315,11 @@ static const struct {
 	{ "V13", d_queue },
 	{ "V14", d_moved },
 	{ "V14", d_uidl },
+	{ "V15", d_deleted_undecodable },
+	{ "V15", d_deleted_age },
+	{ "V15", d_deleted_nowhere },
+	{ "V2", d_deleted_parts },
+	{ "V3", d_deleted_ref },
 };
 
 /* Is there a violation of that rule among all? */

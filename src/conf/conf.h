@@ -64,6 +64,27 @@ struct conf_tls {
 	enum conf_tls_version min_version;
 };
 
+#define CONF_RESOLVERS_MAX 4
+struct conf_resolver {
+	struct conf_address address;
+	uint16_t port;
+};
+struct conf_resolvers {
+	struct conf_resolver v[CONF_RESOLVERS_MAX];
+	size_t n; /* 0: those of /etc/resolv.conf */
+};
+
+#define CONF_NAMES_MAX 16
+struct conf_names {
+	struct str v[CONF_NAMES_MAX];
+	size_t n;
+};
+
+struct conf_dns {
+	struct conf_resolvers resolvers;
+	struct conf_names blocklists; /* zones that sallyport doctor asks about this server's addresses */
+};
+
 struct conf_pools {
 	uint32_t n_strangers, n_users, n_scan; /* processes */
 };
@@ -133,6 +154,7 @@ struct conf_timeouts {
 	int64_t call_ms;
 	int64_t scan_ms; /* of processor time */
 	int64_t stop_ms;
+	int64_t dns_ms;
 };
 
 struct conf {
@@ -140,11 +162,13 @@ struct conf {
 	struct str hostname;
 	struct str data_dir;
 	struct str run_dir;
+	struct str keys_dir;
 	struct str user;
 	uint64_t body_budget_size; /* 0: a quarter of the memory, at most 2G */
 	uint64_t disk_reserve_size;
 	struct conf_log log;
 	struct conf_tls tls;
+	struct conf_dns dns;
 	struct conf_pools pools;
 	struct conf_store store;
 	struct conf_limits limits;

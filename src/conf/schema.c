@@ -43,6 +43,7 @@ const struct conf_block conf_blocks[] = {
 	{ "tls", "The certificate that all services show. Without it there is no TLS." },
 	{ "listen", "`listen SERVICE { }` opens a service; SERVICE is `smtp`, `submission`, `submissions`, `imap`, `imaps`, "
 		    "`pop3`, `pop3s`, `lmtp`, `pop2` or `metrics` (counters for Prometheus). The block may be repeated; at least one is needed." },
+	{ "dns", "How names are looked up." },
 	{ "pools", "How many processes of a kind run." },
 	{ "store", "Where and how mail is kept." },
 	{ "limits", "What a single letter, session, address or account may use." },
@@ -78,6 +79,8 @@ const struct conf_setting conf_settings[] = {
 	  .help = "directory of all mail and accounts" },
 	{ B, "run_dir", CONF_TYPE_PATH, AT(run_dir), "/run/sallyport", 1, 90,
 	  .help = "directory of the control socket; short, since a socket's path is" },
+	{ B, "keys_dir", CONF_TYPE_PATH, AT(keys_dir), "/etc/sallyport/keys", 1, 1000,
+	  .help = "directory of the private keys that sign letters, as dkim/DOMAIN/SELECTOR.pem" },
 	{ B, "user", CONF_TYPE_WORD, AT(user), "sallyport", 1, 32,
 	  .help = "system user that the processes become when started by root" },
 	SIZE_OR_0("body_budget", body_budget_size, "0", 16 * MB, 64 * GB,
@@ -108,6 +111,12 @@ const struct conf_setting conf_settings[] = {
 	  .help = "accept passwords on a connection that anybody can read; for tests and trusted networks only" },
 	{ B, "client_certificate", CONF_TYPE_BOOL, IN_LISTEN(common.client_certificate), "no",
 	  .help = "ask clients for a certificate when TLS starts; one that an account has pinned may log in by AUTH EXTERNAL" },
+#undef B
+#define B "dns"
+	{ B, "resolver", CONF_TYPE_RESOLVERS, AT(dns.resolvers), NULL, 1, CONF_RESOLVERS_MAX,
+	  .help = "addresses of resolvers, each with :PORT where it is not 53, as 127.0.0.1 or [::1]:5353; by default those of /etc/resolv.conf" },
+	{ B, "blocklists", CONF_TYPE_NAMES, AT(dns.blocklists), "zen.spamhaus.org bl.spamcop.net psbl.surriel.com", 1, CONF_NAMES_MAX,
+	  .help = "zones of block lists that `sallyport doctor` asks about this server's addresses; `none` for none" },
 #undef B
 #define B "pools"
 	COUNT("strangers", pools.n_strangers, "1", 1, 64, "processes for port 25"),
@@ -182,6 +191,7 @@ const struct conf_setting conf_settings[] = {
 	WAIT("call", call_ms, "10s", "for an answer from another process of this server"),
 	WAIT("scan", scan_ms, "5s",
 		"processor time for reading what one letter contains; a process that takes more is ended, and the letter is kept unparsed after a second time"),
+	WAIT("dns", dns_ms, "5s", "for the answer of a resolver"),
 	WAIT("stop", stop_ms, "10s", "for sessions to end when the server stops"),
 #undef B
 };

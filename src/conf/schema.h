@@ -16,6 +16,8 @@ enum conf_type {
 	CONF_TYPE_ENUM,      /* an enum, stored as int */
 	CONF_TYPE_PORT,      /* uint16_t */
 	CONF_TYPE_ADDRESSES, /* struct conf_addresses */
+	CONF_TYPE_RESOLVERS, /* struct conf_resolvers */
+	CONF_TYPE_NAMES,     /* struct conf_names */
 	CONF_TYPE_COUNT_
 };
 

@@ -293,6 +293,49 @@ static bool parse_addresses(const struct conf_setting *s, const struct conf_word
 	return true;
 }
 
+/* ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT; an IPv6 address with a port needs its brackets. */
+static bool resolver_parse(struct str word, struct conf_resolver *out, struct buf *why)
+{
+	ssize_t colon = str_rfind(word, ':'), bracket = str_rfind(word, ']');
+	bool has_port = colon >= 0 && (bracket >= 0 ? colon == bracket + 1 : str_find(word, ':') == colon);
+	uint64_t port = 53;
+
+	if (has_port && (!number_parse(str_from(word, (size_t)colon + 1), no_units, &port) || port < 1 || port > 65535))
+		return refuse(why, word, "has no port behind its last colon; give 1 to 65535, as 127.0.0.1:5353");
+	out->port = (uint16_t)port;
+	return address_parse(has_port ? str_sub(word, 0, (size_t)colon) : word, &out->address, why);
+}
+
+static bool parse_resolvers(const struct conf_setting *s, const struct conf_words *w, void *at, struct buf *why)
+{
+	struct conf_resolvers *list = at;
+
+	(void)s;
+	list->n = 0;
+	while (list->n < w->n && list->n < CONF_RESOLVERS_MAX) {
+		if (!resolver_parse(w->v[list->n], &list->v[list->n], why))
+			return false;
+		list->n++;
+	}
+	return true;
+}
+
+static bool parse_names(const struct conf_setting *s, const struct conf_words *w, void *at, struct buf *why)
+{
+	struct conf_names *list = at;
+
+	(void)s;
+	list->n = 0;
+	if (w->n == 1 && str_eq(w->v[0], STR("none")))
+		return true;
+	for (size_t i = 0; i < w->n && i < CONF_NAMES_MAX; i++) {
+		if (!is_hostname(w->v[i]) || w->v[i].n > 190)
+			return refuse(why, w->v[i], "is not the name of a zone; give letters, digits, hyphens and dots, as zen.spamhaus.org");
+		list->v[list->n++] = w->v[i];
+	}
+	return true;
+}
+
 static void show_word(const struct conf_setting *s, const void *at, struct buf *out)
 {
 	const struct str *v = at;
@@ -348,11 +391,37 @@ static void show_addresses(const struct conf_setting *s, const void *at, struct 
 		buf_addf(out, "%s%s", i ? " " : "", list->v[i].text);
 }
 
+static void show_resolvers(const struct conf_setting *s, const void *at, struct buf *out)
+{
+	const struct conf_resolvers *list = at;
+
+	(void)s;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct conf_resolver *r = &list->v[i];
+
+		buf_addf(out, r->address.family == AF_INET6 ? "%s[%s]" : "%s%s", i ? " " : "", r->address.text);
+		if (r->port != 53)
+			buf_addf(out, ":%u", r->port);
+	}
+}
+
+static void show_names(const struct conf_setting *s, const void *at, struct buf *out)
+{
+	const struct conf_names *list = at;
+
+	(void)s;
+	for (size_t i = 0; i < list->n; i++)
+		buf_addf(out, "%s%.*s", i ? " " : "", STR_ARG(list->v[i]));
+	if (list->n == 0)
+		buf_addz(out, "none");
+}
+
 static const struct type {
 	const char *name;
 	bool (*parse)(const struct conf_setting *s, const struct conf_words *w, void *at, struct buf *why);
 	void (*show)(const struct conf_setting *s, const void *at, struct buf *out);
 	bool text; /* stores a struct str, to be copied to the arena */
+	bool many; /* takes up to the setting's max values */
 } types[CONF_TYPE_COUNT_] = {
 	[CONF_TYPE_HOSTNAME] = { "host name", parse_hostname, show_word, true },
 	[CONF_TYPE_WORD] = { "word", parse_word, show_word, true },
@@ -364,7 +433,9 @@ static const struct type {
 	[CONF_TYPE_BOOL] = { "yes or no", parse_bool, show_bool, false },
 	[CONF_TYPE_ENUM] = { "one of", parse_enum, show_enum, false },
 	[CONF_TYPE_PORT] = { "port", parse_port, show_port, false },
-	[CONF_TYPE_ADDRESSES] = { "addresses", parse_addresses, show_addresses, false },
+	[CONF_TYPE_ADDRESSES] = { "addresses", parse_addresses, show_addresses, false, true },
+	[CONF_TYPE_RESOLVERS] = { "addresses", parse_resolvers, show_resolvers, false, true },
+	[CONF_TYPE_NAMES] = { "names", parse_names, show_names, false, true },
 };
 
 const char *conf_type_name(const struct conf_setting *s)
@@ -375,7 +446,7 @@ const char *conf_type_name(const struct conf_setting *s)
 bool conf_value_parse(const struct conf_setting *s, const struct conf_words *words, struct arena *arena, void *base,
 	struct buf *why)
 {
-	size_t most = s->type == CONF_TYPE_ADDRESSES ? s->max : 1;
+	size_t most = types[s->type].many ? s->max : 1;
 	void *at = (char *)base + s->offset;
 
 	if (words->n > most) {
@@ -389,6 +460,12 @@ bool conf_value_parse(const struct conf_setting *s, const struct conf_words *wor
 		struct str *v = at;
 
 		*v = str_of(arena_dupz(arena, *v), v->n);
+	}
+	if (s->type == CONF_TYPE_NAMES) {
+		struct conf_names *list = at;
+
+		for (size_t i = 0; i < list->n; i++)
+			list->v[i] = str_of(arena_dupz(arena, list->v[i]), list->v[i].n);
 	}
 	return true;
 }

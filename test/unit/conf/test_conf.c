@@ -110,6 +110,41 @@ static void test_values(void **state)
 	conf_free(c);
 }
 
+static void test_resolvers(void **state)
+{
+	static const char *const bad[][2] = {
+		{ "resolver 127.0.0.1:0", "resolver: '127.0.0.1:0' has no port behind its last colon; give 1 to 65535, as 127.0.0.1:5353" },
+		{ "resolver [::1]:65536", "resolver: '[::1]:65536' has no port behind its last colon; give 1 to 65535, as 127.0.0.1:5353" },
+		{ "resolver localhost", "resolver: 'localhost' is not an IPv4 or IPv6 address; give numbers, as 127.0.0.1 or ::1" },
+		{ "resolver 1.1.1.1 2.2.2.2 3.3.3.3 4.4.4.4 5.5.5.5",
+			"resolver: takes at most 4 values, not 5; put a value with blanks in quotes, end a statement with ';'" },
+		{ "blocklists a..b", "blocklists: 'a..b' is not the name of a zone; give letters, digits, hyphens and dots, as zen.spamhaus.org" },
+	};
+	struct conf *c = good(LEAST);
+
+	(void)state;
+	assert_int_equal(c->dns.resolvers.n, 0);
+	assert_int_equal(c->dns.blocklists.n, 3);
+	assert_str(c->dns.blocklists.v[0], "zen.spamhaus.org");
+	conf_free(c);
+	c = good(LEAST "dns { resolver 127.0.0.1:5353 ::1 [2001:db8::1]:54 10.0.0.1; blocklists none }");
+	assert_int_equal(c->dns.resolvers.n, 4);
+	assert_int_equal(c->dns.resolvers.v[0].port, 5353);
+	assert_int_equal(c->dns.resolvers.v[1].port, 53);
+	assert_string_equal(c->dns.resolvers.v[1].address.text, "::1");
+	assert_string_equal(c->dns.resolvers.v[2].address.text, "2001:db8::1");
+	assert_int_equal(c->dns.resolvers.v[2].port, 54);
+	assert_int_equal(c->dns.blocklists.n, 0);
+	conf_free(c);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char text[300], want[300];
+
+		snprintf(text, sizeof text, LEAST "dns { %s }\n", bad[i][0]);
+		snprintf(want, sizeof want, "test:3: %s\n", bad[i][1]);
+		wrong(text, want);
+	}
+}
+
 static void test_listeners(void **state)
 {
 	struct conf *c = good("hostname localhost\n"
@@ -262,6 +297,7 @@ static void test_show(void **state)
 {
 	static const char *const texts[] = {
 		LEAST,
+		LEAST "dns { resolver 127.0.0.1:5353 ::1 [2001:db8::1]:54; blocklists none }",
 		"hostname mail.example.org; listen smtp { }; listen smtp { address 127.0.0.1 ::1; port 2525 }",
 		LEAST "data_dir \"/a b\\\\c\\\"d\"; user \"#x\"; disk_reserve 1025K; body_budget 17M\n"
 		      "tls { certificate \"/c;.pem\"; key \"/{k}.pem\" }; listen imaps { }; listen imap { tls none; auth_without_tls yes }",
@@ -414,6 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_resolvers),
 		cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_defaults_give_way),
 		cmocka_unit_test(test_edges),

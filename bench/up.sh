@@ -44,5 +44,5 @@ pid=$!
 for _ in $(seq 1 200); do grep -q ' master ready ' "$dir/log" && break; kill -0 $pid || { cat "$dir/out" "$dir/log" >&2; exit 1; }; sleep 0.05; done
 sally() { "$bin" -c "$dir/sallyport.conf" "$@"; }
 sally domain add bench.test
-for i in $(seq 1 100); do echo pass | sally account add "user$i@bench.test"; done
+for i in $(seq 1 100); do echo pass | sally account add "user$i@bench.test"; sally account set "user$i@bench.test" pop on; done
 echo "SMTP=$((base + 25)) SUBMISSION=$((base + 587)) SMTPS=$((base + 465)) IMAP=$((base + 143)) IMAPS=$((base + 993)) POP3=$((base + 110)) POP3S=$((base + 995)) PID=$pid"

@@ -138,6 +138,7 @@ struct conf_limits {
 	uint64_t http_line_size_max; /* of a request or field line */
 	uint32_t http_fields_max;    /* of a request */
 
+	uint32_t codes_max; /* authorization codes of an account */
 	uint64_t quota_size;     /* an account without one of its own; 0: none */
 	uint32_t quota_messages; /* likewise */
 };

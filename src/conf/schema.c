@@ -176,6 +176,7 @@ const struct conf_setting conf_settings[] = {
 	COUNT("pop_errors", limits.pop_errors_max, "10", 1, MANY, "refused commands after which a POP3 session is closed"),
 	SIZE("http_line", limits.http_line_size_max, "8K", 512, 64 * KB, "octets of a line of an HTTP request's head (RFC 9112 3: 8000 at least)"),
 	COUNT("http_fields", limits.http_fields_max, "64", 8, 1000, "fields of an HTTP request's head"),
+	COUNT("codes", limits.codes_max, "20", 1, 50, "authorization codes of an account"),
 	SIZE_OR_0("quota_bytes", limits.quota_size, "0", MB, 1024 * TB, "storage of an account that has no quota of its own; 0 sets none"),
 	COUNT_OR_0("quota_messages", limits.quota_messages, "0", MANY, "messages of an account that has no quota of its own; 0 sets none"),
 #undef B

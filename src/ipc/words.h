@@ -16,6 +16,58 @@ enum service {
 	SERVICE_COUNT
 };
 
+/* What an account or an authorization code may open, as bits. ManageSieve is a switch before there is a service of it. */
+enum {
+	ACCESS_SMTP = 1,
+	ACCESS_IMAP = 2,
+	ACCESS_POP = 4,
+	ACCESS_SIEVE = 8,
+	ACCESS_ALL = 15,
+	ACCESS_DEFAULT = ACCESS_SMTP | ACCESS_IMAP | ACCESS_SIEVE, /* of an account that nobody has changed */
+};
+
+/* The switch that a service stands behind; 0: none, and nobody logs in there. */
+static inline unsigned access_of(unsigned service)
+{
+	switch (service) {
+	case SERVICE_SMTP:
+	case SERVICE_SUBMISSION:
+	case SERVICE_SUBMISSIONS:
+		return ACCESS_SMTP;
+	case SERVICE_IMAP:
+	case SERVICE_IMAPS:
+		return ACCESS_IMAP;
+	case SERVICE_POP3:
+	case SERVICE_POP3S:
+	case SERVICE_POP2:
+		return ACCESS_POP;
+	default:
+		return 0;
+	}
+}
+
+/* Flags of an account's settings. */
+enum {
+	SETTING_SENT_COPY = 1,	   /* submission files the letter under Sent */
+	SETTING_SECOND_FACTOR = 2, /* the main password opens no mail protocol */
+};
+
+enum pop_dele { POP_DELE_DELETE, POP_DELE_TRASH, POP_DELE_KEEP };
+
+/* account_set.what. number is a bit, a count, a time or a pop_dele. */
+enum account_set {
+	SET_SERVICE_ON,
+	SET_SERVICE_OFF,
+	SET_FLAG_ON,
+	SET_FLAG_OFF,
+	SET_POP_FOLDERS, /* folders; none: INBOX */
+	SET_POP_SINCE,	 /* seconds since 1970; 0: all */
+	SET_POP_DELE,
+	SET_QUOTA_BYTES, /* 0: the configuration's */
+	SET_QUOTA_MESSAGES,
+	SET_COUNT
+};
+
 /* System flags of a message. \Recent is kept a message as "not yet shown to a session that may write" and reported a session. */
 enum {
 	MSG_SEEN = 1,

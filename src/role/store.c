@@ -109,7 +109,8 @@ static struct store_limits limits_of(const struct store_role *r)
 
 	return (struct store_limits){ .message_size_max = c->limits.message_size_max,
 		.mailbox_name_size_max = c->limits.mailbox_name_size_max, .mailbox_depth_max = c->limits.mailbox_depth_max,
-		.mailboxes_max = c->limits.mailboxes_max, .keywords_max = c->limits.keywords_max, .quota_bytes = c->limits.quota_size,
+		.mailboxes_max = c->limits.mailboxes_max,
+		.codes_max = c->limits.codes_max, .keywords_max = c->limits.keywords_max, .quota_bytes = c->limits.quota_size,
 		.quota_messages = c->limits.quota_messages, .disk_reserve = c->disk_reserve_size,
 		.keep_expunged_ms = c->store.keep_expunged_ms, .hostname = c->hostname };
 }

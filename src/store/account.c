@@ -544,7 +544,9 @@ void account_rows(const struct new_account *n, struct engine_batch *b)
 	};
 	struct credential_row c = { .address = n->address,
 		.hash = n->hash,
+		.scram = n->scram,
 		.version = 1,
+		.code_next = 1,
 		.quota_bytes = n->quota_bytes,
 		.quota_messages = n->quota_messages };
 	struct buf v;

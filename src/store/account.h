@@ -64,7 +64,7 @@ void accounts_free(struct shard *s);   /* all; nothing is pinned */
 void account_drop(struct account *a);
 /* Rows of a new account, into a batch of its partition. */
 struct new_account {
-	struct str address, hash;
+	struct str address, hash, scram;
 	uint64_t quota_bytes, quota_messages;
 	int64_t now_s;
 };

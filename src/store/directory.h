@@ -48,12 +48,14 @@ SUSPENDS enum outcome directory_account_add(
 SUSPENDS enum outcome directory_account_delete(struct directory *d, const struct ipc_addr *address, bool now) MUST_USE;
 /* The account of that address that was deleted last. EXISTS: the address is taken; NO_SUCH: none is kept, or its domain is not ours. */
 SUSPENDS enum outcome directory_account_undelete(struct directory *d, const struct ipc_addr *address) MUST_USE;
-SUSPENDS enum outcome directory_account_password(
-	struct directory *d, const struct ipc_addr *address, struct str hash) MUST_USE;
 SUSPENDS enum outcome directory_alias_add(struct directory *d, const struct ipc_alias_add *q) MUST_USE;
 SUSPENDS enum outcome directory_alias_delete(struct directory *d, const struct ipc_addr *address) MUST_USE;
 void directory_list(
 	struct directory *d, const struct ipc_directory_list *q, struct arena *a, struct ipc_directory_list_reply *r);
+
+/* Changes are made one after another. False: cancelled. unlock returns o. */
+SUSPENDS bool directory_lock(struct directory *d) MUST_USE;
+enum outcome directory_unlock(struct directory *d, enum outcome o) MUST_USE;
 
 /* Keys, for what walks the directory: tag, domain, 0, local. */
 void directory_key(struct buf *out, char tag, struct str domain, struct str local);

@@ -26,7 +26,7 @@ void directory_fini(struct directory *d)
 }
 
 /* After a failed commit the partition is opened anew: nothing of it is kept in memory. */
-static SUSPENDS bool lock(struct directory *d)
+SUSPENDS bool directory_lock(struct directory *d)
 {
 	struct gate *gates[] = { &d->unlocked };
 
@@ -41,7 +41,7 @@ static SUSPENDS bool lock(struct directory *d)
 	return true;
 }
 
-static enum outcome unlock(struct directory *d, enum outcome o)
+enum outcome directory_unlock(struct directory *d, enum outcome o)
 {
 	d->locked = false;
 	gate_open(d->shard->sched, &d->unlocked);
@@ -304,10 +304,35 @@ static uint64_t next_account(struct directory *d)
 	return next;
 }
 
+struct forget_pins {
+	struct engine_batch *b;
+	uint64_t account;
+};
+
+static bool forget_pin(void *arg, const struct engine_row *row)
+{
+	struct forget_pins *f = arg;
+
+	engine_del(f->b, KEY_STR(key_u64(key_bytes(key_of('f'), str_from(row->key, 1)), f->account)));
+	return true;
+}
+
+/* No certificate leads to the account any more, before the rows that say which did are gone. */
+static SUSPENDS enum outcome forget_pins(struct directory *d, uint64_t account)
+{
+	struct engine_range pins = { .partition = account, .from = STR("K"), .to = STR("L") };
+	struct forget_pins f = { partition_batch(&d->part), account };
+
+	engine_range(d->part.port, &pins, forget_pin, &f);
+	return commit(&d->part);
+}
+
 static SUSPENDS enum outcome forget_account(struct directory *d, uint64_t account, struct str domain, struct str local)
 {
-	enum outcome o = purge(d, account);
+	enum outcome o = forget_pins(d, account);
 
+	if (o == OK)
+		o = purge(d, account);
 	if (o != OK)
 		return o;
 	del(d, 'a', domain, local);
@@ -376,6 +401,7 @@ static SUSPENDS enum outcome make_account(
 	struct directory *d, const struct ipc_account_add *q, struct str domain, struct str local, uint64_t id)
 {
 	struct new_account n = { .hash = q->hash,
+		.scram = q->scram,
 		.quota_bytes = q->quota_bytes,
 		.quota_messages = q->quota_messages,
 		.now_s = shard_now_s(d->shard) };
@@ -550,37 +576,6 @@ static SUSPENDS enum outcome sweep_retired(struct directory *d, bool *found)
 	return commit(&d->part);
 }
 
-static SUSPENDS enum outcome account_password(
-	struct directory *d, const struct ipc_addr *address, struct str hash, struct arena *ar)
-{
-	struct credential_row row;
-	struct account *a;
-	struct buf v, w;
-	uint64_t id;
-	enum outcome o = find_live(d, fold_ascii(ar, address->domain), fold_ascii(ar, address->local), &id);
-
-	if (o == OK)
-		o = account_get(d->shard, id, &a);
-	if (o != OK)
-		return o;
-	buf_init(&v, ROW_MAX);
-	buf_init(&w, ROW_MAX);
-	if (engine_get(d->shard->port, NULL, id, STR("C"), &v) && credential_row_decode(buf_str(&v), &row)) {
-		row.version++;
-		row.hash = hash;
-		credential_row_encode(&row, &w);
-		engine_put(account_batch(a), STR("C"), buf_str(&w));
-		o = account_wait(a, account_stage(a)) ? OK : TRY_LATER;
-		handles_revoke_account(d->shard, a);
-	} else {
-		o = FAILED;
-	}
-	buf_fini(&v);
-	buf_fini(&w);
-	account_put(a);
-	return o;
-}
-
 /* ---- aliases */
 
 static SUSPENDS enum outcome alias_add(struct directory *d, const struct ipc_alias_add *q, struct arena *a)
@@ -628,12 +623,12 @@ static SUSPENDS enum outcome alias_delete(struct directory *d, const struct ipc_
 		struct arena a;                                                                                        \
 		enum outcome o;                                                                                        \
                                                                                                                        \
-		if (!lock(d))                                                                                          \
+		if (!directory_lock(d))                                                                                          \
 			return TRY_LATER;                                                                              \
 		arena_init(&a, "store-directory", (size_t)16 << 20);                                                   \
 		o = (call);                                                                                            \
 		arena_fini(&a);                                                                                        \
-		return unlock(d, o);                                                                                   \
+		return directory_unlock(d, o);                                                                                   \
 	} while (0)
 
 enum outcome directory_domain_add(struct directory *d, struct str name)
@@ -659,11 +654,6 @@ enum outcome directory_account_delete(struct directory *d, const struct ipc_addr
 enum outcome directory_account_undelete(struct directory *d, const struct ipc_addr *address)
 {
 	LOCKED(account_undelete(d, address, &a));
-}
-
-enum outcome directory_account_password(struct directory *d, const struct ipc_addr *address, struct str hash)
-{
-	LOCKED(account_password(d, address, hash, &a));
 }
 
 enum outcome directory_alias_add(struct directory *d, const struct ipc_alias_add *q)
@@ -740,9 +730,9 @@ void directory_sweep(struct directory *d)
 	while (found) {
 		enum outcome o;
 
-		if (!lock(d))
+		if (!directory_lock(d))
 			return;
-		o = unlock(d, sweep_one(d, &found));
+		o = directory_unlock(d, sweep_one(d, &found));
 		if (o == TRY_LATER && task_sleep(d->shard->sched, 10) == WAIT_STOP)
 			return;
 		if (o == FAILED) {

@@ -53,7 +53,7 @@ struct holder holder_of(const struct peer *p)
 	return (struct holder){ peer_role(p), peer_index(p), peer_life(p) };
 }
 
-enum outcome handle_grant(struct shard *s, struct holder who, struct account *a, uint64_t *number)
+enum outcome handle_grant(struct shard *s, struct holder who, const struct handle_facts *f, struct account *a, uint64_t *number)
 {
 	struct handles *h = &s->handles;
 	struct handle *x;
@@ -68,6 +68,9 @@ enum outcome handle_grant(struct shard *s, struct holder who, struct account *a,
 	*x = (struct handle){ .number = number_of(s, generation, index),
 		.generation = generation,
 		.holder = who,
+		.code = f ? f->code : 0,
+		.expires_s = f ? f->expires_s : 0,
+		.service = f ? f->service : 0,
 		.account = a };
 	list_init(&x->selections);
 	a->n_handles++;
@@ -98,6 +101,10 @@ enum outcome handle_find(struct shard *s, uint64_t number, struct holder who, st
 		return REVOKED;
 	if (!is_holder(x, who))
 		return DENIED;
+	if (x->expires_s && x->expires_s <= shard_now_s(s)) {
+		handle_revoke(s, x);
+		return REVOKED;
+	}
 	*out = x;
 	return OK;
 }
@@ -124,6 +131,14 @@ void handle_revoke(struct shard *s, struct handle *h)
 	if (h->peer)
 		ipc_revoked_cast(h->peer, &r);
 	handle_release(s, h);
+}
+
+void handles_revoke_some(struct shard *s, struct account *a, bool (*picks)(const struct handle *h, uint32_t arg), uint32_t arg)
+{
+	for (size_t i = 0; i < s->handles.slots.n && a->n_handles > 0; i++)
+		if (s->handles.slots.v[i]->account == a && s->handles.slots.v[i]->holder.role == ROLE_EDGE_USER &&
+			picks(s->handles.slots.v[i], arg))
+			handle_revoke(s, s->handles.slots.v[i]);
 }
 
 void handles_revoke_account(struct shard *s, struct account *a)

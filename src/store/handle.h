@@ -53,6 +53,9 @@ struct handle {
 	uint32_t generation;
 	struct holder holder;
 	struct account *account; /* NULL: the slot is free */
+	uint32_t code;		 /* that opened it; 0: the main password or a certificate */
+	int64_t expires_s;	 /* as the code does; 0: never */
+	uint8_t service;	 /* enum service */
 	struct peer *peer;	 /* an edge's, to be told of news: once it has called; NULL before, and when it is gone */
 	struct node selections;
 	uint32_t last_selection;
@@ -77,12 +80,21 @@ static inline struct holder holder_edge(uint16_t edge, uint32_t life)
 	return (struct holder){ ROLE_EDGE_USER, edge, life };
 }
 struct holder holder_of(const struct peer *p);
-/* Gives a handle on the account; TRY_LATER: there are too many, DENIED: that edge is gone already. */
-enum outcome handle_grant(struct shard *s, struct holder who, struct account *a, uint64_t *number) MUST_USE;
+/* What opened it. */
+struct handle_facts {
+	uint32_t code;
+	int64_t expires_s;
+	uint8_t service;
+};
+/* Gives a handle on the account; TRY_LATER: there are too many, DENIED: that edge is gone already. f: NULL for commands. */
+enum outcome handle_grant(struct shard *s, struct holder who, const struct handle_facts *f, struct account *a,
+	uint64_t *number) MUST_USE;
 enum outcome handle_find(struct shard *s, uint64_t number, struct holder who, struct handle **out) MUST_USE;
 void handle_release(struct shard *s, struct handle *h);
 void handle_revoke(struct shard *s, struct handle *h); /* tells the edge, too */
 void handles_revoke_account(struct shard *s, struct account *a);
+/* Those of the account that edges hold and the function picks. */
+void handles_revoke_some(struct shard *s, struct account *a, bool (*picks)(const struct handle *h, uint32_t arg), uint32_t arg);
 /* All handles of an edge of that life or one before, or of that command, end. */
 void handles_holder_gone(struct shard *s, struct holder who);
 

@@ -4,6 +4,7 @@
 #include "store/rows.h"
 
 #include "base/die.h"
+#include "ipc/words.h"
 
 #include <endian.h>
 #include <string.h>
@@ -159,27 +160,144 @@ bool head_row_decode(struct str v, struct head_row *out)
 	return cur_done(&c);
 }
 
+#define CREDENTIAL_VERSION 2 /* since 2: scram, code_next */
+
 void credential_row_encode(const struct credential_row *r, struct buf *out)
 {
-	put_u8(out, VERSION);
+	put_u8(out, CREDENTIAL_VERSION);
 	put_str(out, r->address);
 	put_str(out, r->hash);
 	put_u64(out, r->version);
 	put_u32(out, r->flags);
 	put_u64(out, r->quota_bytes);
 	put_u64(out, r->quota_messages);
+	put_str(out, r->scram);
+	put_u32(out, r->code_next);
 }
 
 bool credential_row_decode(struct str v, struct credential_row *out)
 {
-	struct cur c = value_cur(v);
+	struct cur c = cur_of(v);
+	uint8_t version = cur_le8(&c);
 
+	if (version < 1 || version > CREDENTIAL_VERSION)
+		cur_fail(&c);
 	out->address = cur_str(&c);
 	out->hash = cur_str(&c);
 	out->version = cur_le64(&c);
 	out->flags = cur_le32(&c);
 	out->quota_bytes = cur_le64(&c);
 	out->quota_messages = cur_le64(&c);
+	out->scram = version > 1 ? cur_str(&c) : (struct str){ 0 };
+	out->code_next = version > 1 ? cur_le32(&c) : 1;
+	return cur_done(&c);
+}
+
+static void put_pop_rules(struct buf *out, const struct pop_rules *r)
+{
+	put_u8(out, r->given);
+	put_u8(out, r->dele);
+	put_i64(out, r->since_s);
+	put_u8(out, (uint8_t)r->n_folders);
+	for (uint32_t i = 0; i < r->n_folders; i++)
+		put_str(out, r->folders[i]);
+}
+
+static void cur_pop_rules(struct cur *c, struct pop_rules *out)
+{
+	out->given = cur_le8(c);
+	out->dele = cur_le8(c);
+	out->since_s = cur_i64(c);
+	out->n_folders = cur_le8(c);
+	if (out->dele > POP_DELE_KEEP || out->n_folders > POP_FOLDERS_MAX)
+		cur_fail(c);
+	for (uint32_t i = 0; cur_ok(c) && i < out->n_folders; i++)
+		out->folders[i] = cur_str(c);
+}
+
+void settings_row_encode(const struct settings_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_u32(out, r->services);
+	put_u32(out, r->flags);
+	put_pop_rules(out, &r->pop);
+}
+
+bool settings_row_decode(struct str v, struct settings_row *out)
+{
+	struct cur c = value_cur(v);
+
+	out->services = cur_le32(&c);
+	out->flags = cur_le32(&c);
+	cur_pop_rules(&c, &out->pop);
+	return cur_done(&c);
+}
+
+void code_row_encode(const struct code_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_str(out, r->name);
+	put_str(out, r->hash);
+	put_str(out, r->scram);
+	put_u32(out, r->services);
+	put_i64(out, r->expires_s);
+	put_i64(out, r->created_s);
+	put_u8(out, (uint8_t)r->n_networks);
+	for (uint32_t i = 0; i < r->n_networks; i++)
+		put_str(out, r->networks[i]);
+	put_pop_rules(out, &r->pop);
+}
+
+bool code_row_decode(struct str v, struct code_row *out)
+{
+	struct cur c = value_cur(v);
+
+	out->name = cur_str(&c);
+	out->hash = cur_str(&c);
+	out->scram = cur_str(&c);
+	out->services = cur_le32(&c);
+	out->expires_s = cur_i64(&c);
+	out->created_s = cur_i64(&c);
+	out->n_networks = cur_le8(&c);
+	if (out->n_networks > CODE_NETWORKS_MAX)
+		cur_fail(&c);
+	for (uint32_t i = 0; cur_ok(&c) && i < out->n_networks; i++)
+		out->networks[i] = cur_str(&c);
+	cur_pop_rules(&c, &out->pop);
+	return cur_done(&c);
+}
+
+void code_use_row_encode(const struct code_use_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_i64(out, r->last_s);
+	put_str(out, r->ip);
+	put_u8(out, r->service);
+}
+
+bool code_use_row_decode(struct str v, struct code_use_row *out)
+{
+	struct cur c = value_cur(v);
+
+	out->last_s = cur_i64(&c);
+	out->ip = cur_str(&c);
+	out->service = cur_le8(&c);
+	return cur_done(&c);
+}
+
+void pin_row_encode(const struct pin_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_str(out, r->name);
+	put_i64(out, r->created_s);
+}
+
+bool pin_row_decode(struct str v, struct pin_row *out)
+{
+	struct cur c = value_cur(v);
+
+	out->name = cur_str(&c);
+	out->created_s = cur_i64(&c);
 	return cur_done(&c);
 }
 

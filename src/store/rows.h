@@ -13,12 +13,15 @@
  *   Z mailbox uid    deleted_row: expunged, kept for undelete; its P row and reference stay with it
  *   W mailbox        gone_row: a deleted mailbox that Z rows are of
  *   h                instead of H: the account is deleted, and kept for undelete
+ *   S                settings_row; absent: defaults
+ *   A id             code_row                       a id             code_use_row
+ *   K fingerprint    pin_row
  * In the directory's:
  *   d domain         domain_row                     a domain 0 local entry_row
  *   l domain 0 local alias_row                      i account        address
  *   w account        domain, local: being made, deleted or retired
  *   z account        retired_row: deleted, kept for undelete
- *   c                counter
+ *   c                counter                        f fingerprint account   no value: who has pinned the certificate
  * In a queue lane's:
  *   Q id             queued_row                     T id             a byte a recipient: 1 when done
  *   c                counter
@@ -77,10 +80,49 @@ struct head_row {
 };
 
 struct credential_row {
-	struct str address, hash;
-	uint64_t version; /* grows when the password changes */
+	struct str address, hash, scram;
+	uint64_t version; /* grows when the password, a switch, a code or a pinned certificate changes */
 	uint32_t flags;
 	uint64_t quota_bytes, quota_messages; /* 0: the configuration's */
+	uint32_t code_next;		      /* ids of codes are never given twice */
+};
+
+#define POP_FOLDERS_MAX 50
+struct pop_rules {
+	uint8_t given; /* a code's: they count, and not the account's */
+	uint8_t dele;  /* enum pop_dele */
+	int64_t since_s; /* 0: all */
+	uint32_t n_folders; /* 0: INBOX */
+	struct str folders[POP_FOLDERS_MAX];
+};
+
+struct settings_row {
+	uint32_t services, flags; /* ACCESS_*, SETTING_* */
+	struct pop_rules pop;
+};
+
+#define CODES_MAX 50 /* an account */
+#define CODE_NETWORKS_MAX 16
+struct code_row {
+	struct str name, hash, scram;
+	uint32_t services;
+	int64_t expires_s, created_s; /* expires 0: never */
+	uint32_t n_networks;	      /* 0: from anywhere */
+	struct str networks[CODE_NETWORKS_MAX]; /* "10.0.0.0/8" */
+	struct pop_rules pop;
+};
+
+struct code_use_row {
+	int64_t last_s;
+	struct str ip;
+	uint8_t service;
+};
+
+#define PINS_MAX 50 /* an account */
+#define FINGERPRINT_SIZE 32 /* SHA-256 of a certificate's DER */
+struct pin_row {
+	struct str name;
+	int64_t created_s;
 };
 
 struct mailbox_row {
@@ -163,6 +205,14 @@ void head_row_encode(const struct head_row *r, struct buf *out);
 bool head_row_decode(struct str v, struct head_row *out);
 void credential_row_encode(const struct credential_row *r, struct buf *out);
 bool credential_row_decode(struct str v, struct credential_row *out); /* views into v, here and below */
+void settings_row_encode(const struct settings_row *r, struct buf *out);
+bool settings_row_decode(struct str v, struct settings_row *out);
+void code_row_encode(const struct code_row *r, struct buf *out);
+bool code_row_decode(struct str v, struct code_row *out);
+void code_use_row_encode(const struct code_use_row *r, struct buf *out);
+bool code_use_row_decode(struct str v, struct code_use_row *out);
+void pin_row_encode(const struct pin_row *r, struct buf *out);
+bool pin_row_decode(struct str v, struct pin_row *out);
 void mailbox_row_encode(const struct mailbox_row *r, struct buf *out);
 bool mailbox_row_decode(struct str v, struct mailbox_row *out);
 void message_row_encode(const struct message_row *r, struct buf *out);

@@ -56,6 +56,7 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 /* Handlers, by family; the table is in service.c. */
 #define STORE_HANDLERS(X)                                                                                              \
 	X(credential, CREDENTIAL)                                                                                      \
+	X(certificate_owner, CERTIFICATE_OWNER)                                                                        \
 	X(grant, GRANT)                                                                                                \
 	X(open_account, OPEN_ACCOUNT)                                                                                  \
 	X(logout, LOGOUT)                                                                                              \
@@ -90,6 +91,14 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(account_add, ACCOUNT_ADD)                                                                                    \
 	X(account_delete, ACCOUNT_DELETE)                                                                              \
 	X(account_password, ACCOUNT_PASSWORD)                                                                          \
+	X(account_set, ACCOUNT_SET)                                                                                    \
+	X(account_show, ACCOUNT_SHOW)                                                                                  \
+	X(code_add, CODE_ADD)                                                                                          \
+	X(code_list, CODE_LIST)                                                                                        \
+	X(code_delete, CODE_DELETE)                                                                                    \
+	X(pin_add, PIN_ADD)                                                                                            \
+	X(pin_list, PIN_LIST)                                                                                          \
+	X(pin_delete, PIN_DELETE)                                                                                      \
 	X(alias_add, ALIAS_ADD)                                                                                        \
 	X(alias_delete, ALIAS_DELETE)                                                                                  \
 	X(directory_list, DIRECTORY_LIST)                                                                              \

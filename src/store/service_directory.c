@@ -1,101 +1,7 @@
-/* store/service_directory.c - credentials, grants, who is deliverable, and the commands of an operator.
- * Trust       password hashes leave towards auth alone (ipc.def), and are never logged.
- */
+/* store/service_directory.c - who is deliverable, and the commands of an operator. */
 #include "store/service.h"
 
 #include "ipc/words.h"
-
-#define ROW_MAX 65536
-
-/* ---- auth */
-
-/* The committed record of an account, whether it is loaded or not. Views into v. */
-static enum outcome credential_of(struct store *s, uint64_t account, struct buf *v, struct credential_row *row)
-{
-	if (!engine_get(s->shard.port, NULL, account, STR("C"), v))
-		return NO_SUCH;
-	return credential_row_decode(buf_str(v), row) ? OK : FAILED;
-}
-
-void serve_credential(void *ctx, struct ipc_call *c, const void *msg)
-{
-	const struct ipc_credential *q = msg;
-	struct ipc_credential_reply r = { 0 };
-	struct credential_row row;
-	struct store *s = ctx;
-	struct buf v;
-	enum outcome o = directory_account(&s->directory, q->login, &r.account);
-
-	buf_init(&v, ROW_MAX);
-	if (o == OK)
-		o = credential_of(s, r.account, &v, &row);
-	if (o == OK) {
-		r.version = row.version;
-		r.hash = row.hash;
-		r.flags = row.flags;
-		r.address = row.address;
-	}
-	ipc_credential_reply_send(c, o, &r);
-	buf_fini(&v);
-}
-
-void serve_grant(void *ctx, struct ipc_call *c, const void *msg)
-{
-	const struct ipc_grant *q = msg;
-	struct ipc_grant_reply r = { 0 };
-	struct credential_row row;
-	struct store *s = ctx;
-	struct account *a;
-	struct buf v;
-	enum outcome o;
-
-	buf_init(&v, ROW_MAX);
-	o = credential_of(s, q->account, &v, &row);
-	if (o == OK && row.version != q->version)
-		o = DENIED; /* the password changed while it was being checked */
-	buf_fini(&v);
-	if (o == OK)
-		o = account_get(&s->shard, q->account, &a);
-	if (o == OK) {
-		o = handle_grant(&s->shard, holder_edge(q->edge, q->edge_life), a, &r.handle);
-		account_put(a);
-	}
-	ipc_grant_reply_send(c, o, &r);
-}
-
-/* What a command does in an account's name passes here first. */
-void serve_open_account(void *ctx, struct ipc_call *c, const void *msg)
-{
-	const struct ipc_open_account *q = msg;
-	struct ipc_open_account_reply r = { 0 };
-	struct str address = arena_fmt(call_arena(c), "%.*s@%.*s", STR_ARG(q->address.local), STR_ARG(q->address.domain));
-	struct store *s = ctx;
-	struct account *a;
-	enum outcome o = directory_account(&s->directory, address, &r.account);
-
-	if (o == OK)
-		o = account_get(&s->shard, r.account, &a);
-	if (o == OK) {
-		o = handle_grant(&s->shard, holder_of(call_peer(c)), a, &r.handle);
-		log_info(s->log, "account-opened", "a command opens %.*s", STR_ARG(a->address));
-		account_put(a);
-	}
-	ipc_open_account_reply_send(c, o, &r);
-}
-
-void serve_logout(void *ctx, struct ipc_call *c, const void *msg)
-{
-	const struct ipc_logout *q = msg;
-	struct peer *p = call_peer(c);
-	struct store *s = ctx;
-	struct handle *h;
-	enum outcome o = handle_find(&s->shard, q->handle, holder_of(p), &h);
-
-	if (o == OK)
-		handle_release(&s->shard, h);
-	else if (o == DENIED)
-		peer_close(p);
-}
 
 /* ---- post */
 
@@ -183,14 +89,6 @@ SUSPENDS void serve_account_delete(void *ctx, struct ipc_call *c, const void *ms
 	const struct ipc_account_delete *q = msg;
 
 	ipc_account_delete_reply_send(c, directory_account_delete(&((struct store *)ctx)->directory, &q->address, q->now));
-}
-
-SUSPENDS void serve_account_password(void *ctx, struct ipc_call *c, const void *msg)
-{
-	const struct ipc_account_password *q = msg;
-
-	ipc_account_password_reply_send(
-		c, directory_account_password(&((struct store *)ctx)->directory, &q->address, q->hash));
 }
 
 SUSPENDS void serve_alias_add(void *ctx, struct ipc_call *c, const void *msg)

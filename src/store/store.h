@@ -19,6 +19,7 @@ struct store_limits {
 	uint32_t keywords_max; /* at most 64 */
 	uint64_t quota_bytes;  /* of accounts without their own; 0: none */
 	uint64_t quota_messages;
+	uint32_t codes_max; /* authorization codes of an account, at most CODES_MAX; 0: that many */
 	uint64_t disk_reserve; /* bytes that stay free */
 	int64_t keep_expunged_ms;
 	struct str hostname;       /* postmaster there is the first domain's (RFC 5321 4.5.1); kept */

@@ -115,6 +115,19 @@ static void check_entry(struct run *r, struct str key, struct str value)
 	buf_fini(&v);
 }
 
+static void check_owner(struct run *r, struct str key)
+{
+	struct key pin = key_bytes(key_of('K'), str_sub(key, 0, FINGERPRINT_SIZE));
+	struct cur c = cur_of(str_from(key, FINGERPRINT_SIZE));
+	uint64_t account = cur_be64(&c);
+	struct buf v;
+
+	buf_init(&v, 65536);
+	if (!cur_done(&c) || !get(r, account, pin, &v))
+		bad(r, "V16", "account %" PRIu64 " has not pinned a certificate that leads to it", account);
+	buf_fini(&v);
+}
+
 static bool check_directory_row(void *arg, const struct engine_row *row)
 {
 	struct run *r = arg;
@@ -125,6 +138,8 @@ static bool check_directory_row(void *arg, const struct engine_row *row)
 		check_domain(r, key, row->value);
 	if (row->key.p[0] == 'a')
 		check_entry(r, key, row->value);
+	if (row->key.p[0] == 'f')
+		check_owner(r, key);
 	if (row->key.p[0] == 'l') {
 		struct alias_row *alias = mem_new(struct alias_row);
 
@@ -327,6 +342,53 @@ static SUSPENDS void walk(struct checked_account *c, char tag, engine_each *each
 	} while (c->n > PIECE);
 }
 
+/* ---- V16 */
+
+union any_setting {
+	struct settings_row settings;
+	struct code_row code;
+	struct code_use_row use;
+	struct pin_row pin;
+};
+
+static bool setting_decodes(struct str key, struct str value, union any_setting *room)
+{
+	switch (key.p[0]) {
+	case 'S':
+		return key.n == 1 && settings_row_decode(value, &room->settings);
+	case 'A':
+		return key.n == 5 && code_row_decode(value, &room->code);
+	case 'a':
+		return key.n == 5 && code_use_row_decode(value, &room->use);
+	default:
+		return key.n == 1 + FINGERPRINT_SIZE && pin_row_decode(value, &room->pin);
+	}
+}
+
+static bool check_setting(void *arg, const struct engine_row *row)
+{
+	union any_setting *room = mem_new(union any_setting);
+	struct checked_account *c = arg;
+
+	c->r->v->checked++;
+	if (!setting_decodes(row->key, row->value, room))
+		bad(c->r, "V16", "account %" PRIu64 " has a row %c that does not decode", c->id, row->key.p[0]);
+	free(room);
+	return true;
+}
+
+static void check_settings(struct checked_account *c)
+{
+	static const char tags[] = "SAaK";
+
+	for (const char *t = tags; *t; t++) {
+		char to = (char)(*t + 1);
+		struct engine_range r = { .partition = c->id, .from = str_of(t, 1), .to = str_of(&to, 1), .snapshot = c->r->snap };
+
+		engine_range(c->r->port, &r, check_setting, c);
+	}
+}
+
 static void check_counters(struct checked_account *c)
 {
 	uint64_t bytes = 0, messages = 0;
@@ -467,6 +529,7 @@ static SUSPENDS void check_account(struct run *r, uint64_t id)
 			bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u has no parts row", id,
 				(unsigned)(c->messages.v[c->next] >> 32), (unsigned)c->messages.v[c->next]);
 		check_counters(c);
+		check_settings(c);
 		walk(c, 'D', walk_mark);
 		walk(c, 'E', walk_age);
 		walk(c, 'I', walk_moved);

@@ -172,8 +172,11 @@ class Server:
         for name in self.accounts:
             self.add_account(name)
 
-    def add_account(self, name, password=PASSWORD):
+    def add_account(self, name, password=PASSWORD, pop=True):
+        """pop: its POP is switched on, which accounts do not have by themselves."""
         self.run("account", "add", "%s@%s" % (name, DOMAIN), stdin=password + "\n")
+        if pop:
+            self.run("account", "set", "%s@%s" % (name, DOMAIN), "pop", "on")
 
     def run(self, *words, stdin="", check=True):
         """A command of the binary; its standard output. Not check: (status, stdout, stderr)."""

@@ -79,7 +79,7 @@ static void password_ends_all(struct fx *f)
 	assert_true(str_eq(after.hash, STR("new")));
 	g.account = before.account;
 	g.version = before.version;
-	assert_int_equal(ipc_grant(&f->auth, &g, &gr, &f->a), DENIED);
+	assert_int_equal(ipc_grant(&f->auth, &g, &gr, &f->a), BAD_STATE);
 }
 
 static void edge_gone_before_the_grant(struct fx *f)

@@ -30,6 +30,44 @@ static void check_metrics(struct conf_parser *p, const struct conf *c, const str
 		conf_error(p, l->line, "metrics shows how busy the server is to whoever reaches it; say who does, for example: address 127.0.0.1");
 }
 
+static bool is_loopback(const struct conf_address *a)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return a->family == AF_UNIX || (a->family == AF_INET ? a->bytes[0] == 127 : memcmp(a->bytes, one, sizeof one) == 0);
+}
+
+static void check_place(struct conf_parser *p, const struct conf_listener *l)
+{
+	const char *name = conf_service_name(l->service);
+
+	if (l->path.n && l->service != CONF_LMTP)
+		conf_error(p, l->line, "%s has no unix socket; remove path, or listen lmtp", name);
+	else if (l->service == CONF_LMTP && !l->path.n && !l->address_given)
+		conf_error(p, l->line, "lmtp has no place by default; add: path /run/sallyport/lmtp.sock, or an address");
+	if (l->path.n && (l->networks.n || l->proxy_protocol))
+		conf_error(p, l->line, "a unix socket has no networks and no proxy before it; its file's group says who may connect");
+	if (l->group.n && !l->path.n)
+		conf_error(p, l->line, "group is for a unix socket; add a path, or remove it");
+	if (l->proxy_protocol && !l->proxy_networks.n)
+		conf_error(p, l->line, "proxy_protocol without proxy_networks would let anybody claim any address; add: proxy_networks 192.0.2.10");
+	if (!l->proxy_protocol && l->proxy_networks.n)
+		conf_error(p, l->line, "proxy_networks does nothing without proxy_protocol yes; add that, or remove it");
+}
+
+/* Services without a way to tell friend from foe on the wire: POP2's passwords are in the clear, LMTP takes any letter. */
+static bool check_reach(struct conf_parser *p, const struct conf_listener *l)
+{
+	const char *name = conf_service_name(l->service);
+	bool placed = l->service != CONF_LMTP || l->address_given;
+
+	if ((l->service != CONF_POP2 && l->service != CONF_LMTP) || !placed || l->networks.n || is_loopback(&l->address))
+		return true;
+	conf_error(p, l->line, "%s on %s would be open to everybody; give a loopback address, as 127.0.0.1, or list who may connect: networks 192.0.2.0/24",
+		name, l->address.text);
+	return false;
+}
+
 static void check_listener(struct conf_parser *p, const struct conf *c, const struct conf_listener *l)
 {
 	const char *name = conf_service_name(l->service);
@@ -43,8 +81,10 @@ static void check_listener(struct conf_parser *p, const struct conf *c, const st
 		conf_error(p, l->line, "%s is not served by this build; remove its listen block", name);
 		return;
 	}
-	if (l->tls != CONF_TLS_NONE && !conf_service_has_tls(l->service))
-		conf_error(p, l->line, "%s knows no TLS; write tls none, or leave it out", name);
+	check_place(p, l);
+	if (l->tls != CONF_TLS_NONE && (!conf_service_has_tls(l->service) || l->path.n))
+		conf_error(p, l->line, "%s%s knows no TLS; write tls none, or leave it out", name,
+			l->path.n ? " on a unix socket" : "");
 	else if (l->tls == CONF_TLS_IMPLICIT && !conf_service_implicit(l->service))
 		conf_error(p, l->line, "%s has no implicit TLS; write starttls or none%s%s", name, logins ? ", or listen " : "",
 			logins ? conf_service_name(l->service + 1) : "");
@@ -71,6 +111,8 @@ static bool is_any(const struct conf_address *a)
 
 static bool same_socket(const struct conf_listener *a, const struct conf_listener *b)
 {
+	if (a->path.n || b->path.n)
+		return str_eq(a->path, b->path);
 	return a->port == b->port && a->address.family == b->address.family &&
 	       (is_any(&a->address) || is_any(&b->address) || memcmp(a->address.bytes, b->address.bytes, 16) == 0);
 }
@@ -83,6 +125,10 @@ static void check_sockets(struct conf_parser *p, const struct conf *c)
 
 			if (a->block == b->block || !same_socket(a, b))
 				continue;
+			if (a->path.n) {
+				conf_error(p, a->line, "%s is the path of line %u too; give another", a->path.p, b->line);
+				break;
+			}
 			conf_error(p, a->line, "%s on %s port %u is taken by %s of line %u (%s); give another port or address",
 				conf_service_name(a->service), a->address.text, a->port, conf_service_name(b->service),
 				b->line, b->address.text);
@@ -143,6 +189,12 @@ void conf_check(struct conf_parser *p, struct conf *c)
 	for (size_t i = 0; i < c->n_listeners; i++)
 		if (i == 0 || c->listeners[i].block != c->listeners[i - 1].block)
 			check_listener(p, c, &c->listeners[i]);
+	for (size_t i = 0, said = SIZE_MAX; i < c->n_listeners; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+
+		if (conf_service_is_served(l->service) && l->block != said && !check_reach(p, l))
+			said = l->block;
+	}
 	check_sockets(p, c);
 	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
 		check_order(p, c, &orders[i]);

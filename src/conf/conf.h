@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/cidr.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -34,9 +35,14 @@ enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
 enum conf_engine { CONF_ENGINE_ROCKS, CONF_ENGINE_MEMORY };
 
 struct conf_address {
-	int family;         /* AF_INET or AF_INET6 */
+	int family;         /* AF_INET or AF_INET6; AF_UNIX: none, the listener has a path */
 	uint8_t bytes[16];  /* network order; the first 4 for AF_INET */
 	char text[46];      /* canonical, as inet_ntop writes it */
+};
+
+struct conf_networks {
+	struct cidr *v;
+	size_t n; /* 0: none are given */
 };
 
 /* One socket to listen on: a listen block with several addresses gives one of these for each. */
@@ -45,6 +51,11 @@ struct conf_listener {
 	struct conf_address address;
 	bool address_given; /* false: by default; a family the kernel does not have may then be left out */
 	uint16_t port;
+	struct str path;  /* of a unix socket, in place of address and port */
+	struct str group; /* of that socket's file; empty: the one it is made with */
+	struct conf_networks networks; /* clients from elsewhere are not let in; none: everybody is */
+	bool proxy_protocol;           /* each connection begins with a PROXY header */
+	struct conf_networks proxy_networks; /* who may send one */
 	enum conf_tls_mode tls;
 	bool auth_without_tls;
 	bool client_certificate; /* asked for when TLS starts */
@@ -113,6 +124,8 @@ struct conf_limits {
 	uint32_t smtp_commands_max;       /* a session */
 	uint32_t smtp_letters_max;        /* a session */
 
+	uint64_t proxy_header_size_max; /* of version 2 with its TLVs */
+
 	uint32_t connections_strangers_max; /* all addresses together */
 	uint32_t connections_users_max;
 	uint32_t connections_per_address_strangers_max; /* IPv6: a /64 */
@@ -152,6 +165,7 @@ struct conf_timeouts {
 	int64_t pop_ms;
 	int64_t http_ms; /* a request and its reply, or waiting for the next */
 	int64_t tls_handshake_ms;
+	int64_t proxy_ms;
 	int64_t call_ms;
 	int64_t scan_ms; /* of processor time */
 	int64_t stop_ms;

@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define ARENA_CAP ((size_t)16 << 20) /* above what a text of CONF_TEXT_MAX can need */
 
@@ -144,6 +145,12 @@ static void listen_close(struct conf_parser *p)
 {
 	const struct conf_setting *address = conf_setting_find("listen", STR("address"));
 
+	if (p->listen->common.path.n) {
+		if (conf_line_of(p, address) || conf_line_of(p, conf_setting_find("listen", STR("port"))))
+			conf_error(p, p->block_line, "listen has a path as well as an address or port; keep one, and give the other a block of its own");
+		p->listen->addresses.n = 1; /* of none */
+		p->listen->addresses.v[0] = (struct conf_address){ .family = AF_UNIX };
+	}
 	for (size_t i = 0; i < p->listen->addresses.n; i++) {
 		struct conf_listener *l;
 
@@ -177,7 +184,7 @@ static void listeners_finish(struct conf_parser *p)
 		if (conf_service_implicit(l->service))
 			l->tls = CONF_TLS_IMPLICIT;
 		else
-			l->tls = c->tls.certificate.n && conf_service_has_tls(l->service) ? CONF_TLS_STARTTLS : CONF_TLS_NONE;
+			l->tls = c->tls.certificate.n && conf_service_has_tls(l->service) && !l->path.n ? CONF_TLS_STARTTLS : CONF_TLS_NONE;
 	}
 }
 

@@ -18,6 +18,7 @@ enum conf_type {
 	CONF_TYPE_ADDRESSES, /* struct conf_addresses */
 	CONF_TYPE_RESOLVERS, /* struct conf_resolvers */
 	CONF_TYPE_NAMES,     /* struct conf_names */
+	CONF_TYPE_NETWORKS,  /* struct conf_networks */
 	CONF_TYPE_COUNT_
 };
 

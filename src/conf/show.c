@@ -44,7 +44,7 @@ static size_t show_listen(const struct conf *c, size_t i, struct buf *out, bool 
 	const struct conf_listener *first = &c->listeners[i];
 	struct conf_listen_block block = { .common = *first, .tls = (int)first->tls };
 	bool by_service = first->tls == (conf_service_implicit(first->service) ? CONF_TLS_IMPLICIT :
-					 c->tls.certificate.n && conf_service_has_tls(first->service) ? CONF_TLS_STARTTLS :
+					 c->tls.certificate.n && conf_service_has_tls(first->service) && !first->path.n ? CONF_TLS_STARTTLS :
 										  CONF_TLS_NONE);
 
 	for (; i < c->n_listeners && c->listeners[i].block == first->block; i++)
@@ -57,10 +57,10 @@ static size_t show_listen(const struct conf *c, size_t i, struct buf *out, bool 
 			continue;
 		if (strcmp(setting->name, "tls") == 0 && by_service && !with_defaults)
 			continue;
-		if (strcmp(setting->name, "port") == 0 && first->port == conf_service_port(first->service) && !with_defaults)
+		if (strcmp(setting->name, "port") == 0 && (first->path.n || (first->port == conf_service_port(first->service) && !with_defaults)))
 			continue;
 		if (strcmp(setting->name, "address") == 0) {
-			if (first->address_given)
+			if (first->address_given && !first->path.n)
 				show_setting(setting, &block, out, true);
 			continue;
 		}

@@ -259,6 +259,18 @@ static bool parse_hostname(const struct conf_setting *s, const struct conf_words
 	return true;
 }
 
+static bool is_link_local(const struct conf_address *a)
+{
+	return a->family == AF_INET6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
+}
+
+static bool is_mapped(const struct conf_address *a)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return a->family == AF_INET6 && memcmp(a->bytes, mapped, sizeof mapped) == 0;
+}
+
 static bool address_parse(struct str word, struct conf_address *out, struct buf *why)
 {
 	char text[INET6_ADDRSTRLEN] = "";
@@ -266,11 +278,17 @@ static bool address_parse(struct str word, struct conf_address *out, struct buf 
 	if (word.n >= 2 && word.p[0] == '[' && word.p[word.n - 1] == ']')
 		word = str_sub(word, 1, word.n - 2);
 	*out = (struct conf_address){ .family = str_find(word, ':') >= 0 ? AF_INET6 : AF_INET };
+	if (str_find(word, '%') >= 0)
+		return refuse(why, word, "names an interface, which no listener can; give a global or unique local address, or ::");
 	if (word.n < sizeof text && word.n)
 		memcpy(text, word.p, word.n);
 	if (inet_pton(out->family, text, out->bytes) != 1)
 		return refuse(why, word, "is not an IPv4 or IPv6 address; give numbers, as 127.0.0.1 or ::1");
 	inet_ntop(out->family, out->bytes, out->text, sizeof out->text);
+	if (is_link_local(out))
+		return refuse(why, word, "is a link-local address, of no meaning without an interface; give a global or unique local one, or ::");
+	if (is_mapped(out))
+		return refuse(why, word, "is an IPv4 address written as IPv6; write it as IPv4");
 	return true;
 }
 
@@ -332,6 +350,24 @@ static bool parse_names(const struct conf_setting *s, const struct conf_words *w
 		if (!is_hostname(w->v[i]) || w->v[i].n > 190)
 			return refuse(why, w->v[i], "is not the name of a zone; give letters, digits, hyphens and dots, as zen.spamhaus.org");
 		list->v[list->n++] = w->v[i];
+	}
+	return true;
+}
+
+static bool parse_networks(const struct conf_setting *s, const struct conf_words *w, void *at, struct buf *why)
+{
+	struct conf_networks *list = at;
+
+	(void)s;
+	for (list->n = 0; list->n < w->n; list->n++) {
+		struct cidr *c = &list->v[list->n];
+		const char *wrong = cidr_parse(w->v[list->n], c);
+
+		if (wrong)
+			return refuse(why, w->v[list->n], wrong);
+		for (size_t i = 0; i < list->n; i++)
+			if (memcmp(&list->v[i], c, sizeof *c) == 0)
+				return refuse(why, w->v[list->n], "stands twice in this list; remove one");
 	}
 	return true;
 }
@@ -416,6 +452,18 @@ static void show_names(const struct conf_setting *s, const void *at, struct buf 
 		buf_addz(out, "none");
 }
 
+static void show_networks(const struct conf_setting *s, const void *at, struct buf *out)
+{
+	const struct conf_networks *list = at;
+
+	(void)s;
+	for (size_t i = 0; i < list->n; i++) {
+		if (i)
+			buf_addc(out, ' ');
+		cidr_show(&list->v[i], out);
+	}
+}
+
 static const struct type {
 	const char *name;
 	bool (*parse)(const struct conf_setting *s, const struct conf_words *w, void *at, struct buf *why);
@@ -436,6 +484,7 @@ static const struct type {
 	[CONF_TYPE_ADDRESSES] = { "addresses", parse_addresses, show_addresses, false, true },
 	[CONF_TYPE_RESOLVERS] = { "addresses", parse_resolvers, show_resolvers, false, true },
 	[CONF_TYPE_NAMES] = { "names", parse_names, show_names, false, true },
+	[CONF_TYPE_NETWORKS] = { "networks", parse_networks, show_networks, false, true },
 };
 
 const char *conf_type_name(const struct conf_setting *s)
@@ -454,6 +503,8 @@ bool conf_value_parse(const struct conf_setting *s, const struct conf_words *wor
 			most > 1 ? "at most " : "", most, most > 1 ? "s" : "", words->n);
 		return false;
 	}
+	if (s->type == CONF_TYPE_NETWORKS)
+		((struct conf_networks *)at)->v = arena_array(arena, words->n, sizeof(struct cidr));
 	if (!types[s->type].parse(s, words, at, why))
 		return false;
 	if (types[s->type].text) {

@@ -4,7 +4,7 @@
 
 #include "conf/schema.h"
 
-#define CONF_WORDS_MAX 18 /* a name and more values than any setting takes */
+#define CONF_WORDS_MAX 34 /* a name and more values than any setting takes */
 
 struct conf_words {
 	struct str v[CONF_WORDS_MAX];

@@ -11,6 +11,7 @@
 #include "ipc_gen.h"
 #include "net/door.h"
 #include "net/limits.h"
+#include "net/proxy.h"
 #include "net/tls.h"
 #include "role/host.h"
 #include "role/keys.h"
@@ -50,6 +51,7 @@ struct session {
 	struct host_conf *conf;
 	struct tls_server *tls;
 	struct task *task;
+	bool counted; /* in the limits, under the door's ip */
 };
 
 struct edge {
@@ -67,6 +69,7 @@ struct edge {
 	size_t n_sessions;
 	struct map by_handle; /* struct door_account */
 	struct limits limits;
+	uint64_t n_outside; /* connections from outside a listener's networks, or without the header that they owe */
 	struct body_budget budget;
 	struct gate stopping_gate;
 	bool stopping;
@@ -355,6 +358,7 @@ static void (*const protocols[SERVICE_COUNT])(struct door *d) = {
 	[SERVICE_POP3] = pop_session,
 	[SERVICE_POP3S] = pop_session,
 	[SERVICE_METRICS] = metrics_session,
+	[SERVICE_LMTP] = smtp_session,
 };
 
 static void session_end(struct session *s)
@@ -366,7 +370,8 @@ static void session_end(struct session *s)
 	e->counts.service[s->door.service][COUNT_BYTES_IN] += s->door.stream.n_received;
 	e->counts.service[s->door.service][COUNT_BYTES_OUT] += s->door.stream.n_sent;
 	stream_close(&s->door.stream);
-	limits_leave(&e->limits, str_z(s->door.ip));
+	if (s->counted)
+		limits_leave(&e->limits, str_z(s->door.ip));
 	list_del(&s->node);
 	tls_server_put(s->tls);
 	host_conf_put(s->conf);
@@ -376,20 +381,25 @@ static void session_end(struct session *s)
 		host_done(e->host);
 }
 
-static void session_main(void *arg)
-{
-	struct session *s = arg;
-	struct door *d = &s->door;
+#define LOCAL_IP "local" /* in place of an address, for unix sockets */
 
-	if (d->listener->tls == CONF_TLS_IMPLICIT && (!door_can_tls(d) || !door_start_tls(d))) {
-		session_end(s);
-		return;
-	}
-	protocols[d->service](d);
-	session_end(s);
+/* ---- who may come in */
+
+static bool is_listed(const struct conf_networks *n, const char *ip)
+{
+	return n->n == 0 || cidr_any_has(n->v, n->n, str_z(ip));
 }
 
-/* Canonical text of an address; IPv4 mapped into IPv6 becomes IPv4. */
+static void log_outside(struct edge *e, const struct conf_listener *l, const char *ip, const char *why)
+{
+	char count[24];
+
+	snprintf(count, sizeof count, "%llu", (unsigned long long)++e->n_outside);
+	log_fields(&e->host->log, LOG_LEVEL_WARNING, "connection-outside", LOG_S("ip", str_z(ip)),
+		LOG_S("service", str_z(conf_service_name(l->service))), LOG_S("reason", str_z(why)), LOG_S("count", str_z(count)));
+}
+
+/* Canonical text of an address; IPv4 mapped into IPv6 becomes IPv4, and a unix socket a word. */
 static uint16_t address_text(const struct sockaddr_storage *ss, char out[46])
 {
 	if (ss->ss_family == AF_INET6) {
@@ -400,6 +410,10 @@ static uint16_t address_text(const struct sockaddr_storage *ss, char out[46])
 		else
 			inet_ntop(AF_INET6, &a->sin6_addr, out, 46);
 		return ntohs(a->sin6_port);
+	}
+	if (ss->ss_family == AF_UNIX) {
+		memcpy(out, LOCAL_IP, sizeof LOCAL_IP);
+		return 0;
 	}
 	inet_ntop(AF_INET, &((const struct sockaddr_in *)ss)->sin_addr, out, 46);
 	return ntohs(((const struct sockaddr_in *)ss)->sin_port);
@@ -419,26 +433,117 @@ static struct limit_bounds bounds_of(const struct edge *e)
 }
 
 /* A word to who is turned away before there is a session; what does not fit into the socket's buffer is lost. */
-static void turn_away(const struct conf_listener *l, int fd)
+static void say_busy(struct edge *e, const struct conf_listener *l, const char *ip, int fd)
 {
+	static const char smtp[] = "421 4.7.0 Too many connections from your network, try again later\r\n";
 	static const char *const words[SERVICE_COUNT] = {
-		[SERVICE_SMTP] = "421 4.7.0 Too many connections from your network, try again later\r\n",
-		[SERVICE_SUBMISSION] = "421 4.7.0 Too many connections from your network, try again later\r\n",
+		[SERVICE_SMTP] = smtp,
+		[SERVICE_SUBMISSION] = smtp,
+		[SERVICE_LMTP] = smtp,
 		[SERVICE_IMAP] = "* BYE [LIMIT] Too many connections from your network, try again later\r\n",
 		[SERVICE_POP3] = "-ERR [SYS/TEMP] Too many connections from your network, try again later\r\n",
+		[SERVICE_POP2] = "- Too many connections from your network, try again later\r\n",
 	};
 	const char *text = l->tls == CONF_TLS_IMPLICIT ? NULL : words[l->service];
 
+	log_fields(&e->host->log, LOG_LEVEL_WARNING, "connection-refused", LOG_S("ip", str_z(ip)),
+		LOG_S("reason", STR("a limit on connections is met")));
 	if (text && send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		(void)0; /* it is gone already */
-	close(fd);
+}
+
+/* Exactly the header's bytes: those behind it may be of TLS. False: none came in time, or a bad one. */
+static SUSPENDS bool read_proxy_header(struct door *d, struct proxy *p)
+{
+	size_t max = d->conf->limits.proxy_header_size_max, n = 0, need;
+	int64_t until = sched_now_ms(d->sched) + d->conf->timeouts.proxy_ms;
+	char *head = arena_alloc(&d->arena, max);
+	struct gate *g = &d->stream.watch.read_gate;
+	enum proxy_result r;
+
+	while ((r = proxy_parse(str_of(head, n), max, p, &need)) == PROXY_MORE) {
+		ssize_t got = recv(d->stream.fd, head + n, need, 0);
+
+		if (got > 0)
+			n += (size_t)got;
+		else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+			return false;
+		else if (errno == EAGAIN && task_wait(d->sched, &g, 1, until) < 0)
+			return false;
+	}
+	return r == PROXY_DONE;
+}
+
+/* Until the header is read a connection counts as the proxy's, in the total alone; from then on as the client's. */
+static SUSPENDS bool meet_proxy(struct session *s)
+{
+	struct door *d = &s->door;
+	struct edge *e = d->edge;
+	struct limit_bounds bounds = bounds_of(e);
+	struct proxy p;
+
+	if (!read_proxy_header(d, &p)) {
+		log_outside(e, d->listener, d->ip, "no PROXY header in time, or a wrong one");
+		return false;
+	}
+	limits_leave(&e->limits, str_z(d->ip));
+	s->counted = false;
+	if (p.told) { /* otherwise the proxy speaks for itself, as its health checks do */
+		memcpy(d->ip, p.ip, sizeof d->ip);
+		memcpy(d->local_ip, p.local_ip, sizeof d->local_ip);
+		d->port = p.port;
+		d->local_port = p.local_port;
+		if (!is_listed(&d->listener->networks, d->ip)) {
+			log_outside(e, d->listener, d->ip, "its network is not listed");
+			return false;
+		}
+	}
+	s->counted = limits_enter(&e->limits, str_z(d->ip), &bounds, sched_now_ms(d->sched));
+	if (!s->counted)
+		say_busy(e, d->listener, d->ip, d->stream.fd);
+	return s->counted;
+}
+
+static void session_main(void *arg)
+{
+	struct session *s = arg;
+	struct door *d = &s->door;
+
+	if (d->listener->proxy_protocol && !meet_proxy(s)) {
+		count(d->edge, d->service, COUNT_TURNED_AWAY);
+		session_end(s);
+		return;
+	}
+	if (d->listener->tls == CONF_TLS_IMPLICIT && (!door_can_tls(d) || !door_start_tls(d))) {
+		session_end(s);
+		return;
+	}
+	protocols[d->service](d);
+	session_end(s);
+}
+
+/* False: the connection is not wanted, and has been told so where there is a word for it. */
+static bool may_enter(struct edge *e, const struct conf_listener *l, const char *ip, int fd)
+{
+	const struct conf_networks *listed = l->proxy_protocol ? &l->proxy_networks : &l->networks;
+	struct limit_bounds bounds = bounds_of(e);
+
+	if (!l->path.n && !is_listed(listed, ip)) {
+		log_outside(e, l, ip, "its network is not listed");
+		return false;
+	}
+	if (l->proxy_protocol)
+		bounds.per_address_max = bounds.rate_max = 0;
+	if (limits_enter(&e->limits, str_z(ip), &bounds, sched_now_ms(e->host->sched)))
+		return true;
+	say_busy(e, l, ip, fd);
+	return false;
 }
 
 static void admit(struct listening *l, int fd, const struct sockaddr_storage *from)
 {
 	struct edge *e = l->edge;
 	const struct conf_listener *cl = &l->conf->conf->listeners[l->number];
-	struct limit_bounds bounds = bounds_of(e);
 	struct sockaddr_storage local;
 	socklen_t n = sizeof local;
 	struct session *s;
@@ -446,15 +551,14 @@ static void admit(struct listening *l, int fd, const struct sockaddr_storage *fr
 	char ip[46];
 	uint16_t port = address_text(from, ip);
 
-	if (!limits_enter(&e->limits, str_z(ip), &bounds, sched_now_ms(e->host->sched))) {
-		log_fields(&e->host->log, LOG_LEVEL_WARNING, "connection-refused", LOG_S("ip", str_z(ip)),
-			LOG_S("reason", STR("a limit on connections is met")));
+	if (!may_enter(e, cl, ip, fd)) {
 		count(e, cl->service, COUNT_TURNED_AWAY);
-		turn_away(cl, fd);
+		close(fd);
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	s = mem_new(struct session);
+	s->counted = true;
 	d = &s->door;
 	s->conf = host_conf_get(l->conf);
 	s->tls = e->tls ? tls_server_get(e->tls) : NULL;

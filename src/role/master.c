@@ -243,7 +243,8 @@ static bool prepare(struct master *m, struct buf *why)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	return master_read_conf(m->conf_path, &m->conf, &m->conf_text, why) && master_read_tls(m->conf, &m->chain, &m->key_fd, why) &&
+	return master_take_sockets(m, why) && master_read_conf(m->conf_path, &m->conf, &m->conf_text, why) &&
+		master_read_tls(m->conf, &m->chain, &m->key_fd, why) &&
 		master_make_dirs(m->conf, why) && open_log(m, why) && master_bind(m, m->conf, why) && master_ctl_open(m, why);
 }
 
@@ -253,8 +254,7 @@ static void dispose(struct master *m)
 	for (size_t i = 0; i < m->n_children; i++)
 		if (m->children[i].host)
 			host_free(m->children[i].host);
-	for (size_t i = 0; i < m->n_bound; i++)
-		close(m->bound[i].fd);
+	master_close_sockets(m);
 	conf_free(m->conf);
 	free((void *)(uintptr_t)m->conf_text.p);
 	free((void *)(uintptr_t)m->chain.p);

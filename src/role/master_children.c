@@ -127,9 +127,10 @@ static void send_listeners(struct child *c)
 	for (size_t i = 0; i < m->conf->n_listeners; i++) {
 		const struct conf_listener *l = &m->conf->listeners[i];
 
-		for (size_t k = 0; k < m->n_bound && serves(c->role, l->service); k++)
-			if (m->bound[k].port == l->port && str_eq(str_z(m->bound[k].address.text), str_z(l->address.text)))
-				ipc_listener_cast(c->peer, &(struct ipc_listener){ .number = (uint16_t)i, .socket = m->bound[k].fd });
+		const struct bound *b = serves(c->role, l->service) ? master_bound_of(m, l) : NULL;
+
+		if (b)
+			ipc_listener_cast(c->peer, &(struct ipc_listener){ .number = (uint16_t)i, .socket = b->fd });
 	}
 }
 

@@ -1,19 +1,16 @@
-/* role/master_conf.c - what master reads and makes before any role starts: configuration, certificate, directories, sockets. */
+/* role/master_conf.c - what master reads and makes before any role starts: configuration, certificate, directories. */
 #include "role/master_impl.h"
 
 #include "base/die.h"
 #include "base/file.h"
 #include "net/tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,108 +90,4 @@ bool master_make_dirs(const struct conf *c, struct buf *why)
 	}
 	return make_dir(c->data_dir.p, 0700, pw, why) && make_dir(c->run_dir.p, 0755, NULL, why) &&
 		make_dir(empty, 0555, NULL, why);
-}
-
-/* ---- sockets */
-
-static socklen_t sockaddr_of(const struct conf_address *a, uint16_t port, struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof *out);
-	if (a->family == AF_INET6) {
-		struct sockaddr_in6 *s = (void *)out;
-
-		s->sin6_family = AF_INET6;
-		s->sin6_port = htons(port);
-		memcpy(&s->sin6_addr, a->bytes, 16);
-		return sizeof *s;
-	}
-	struct sockaddr_in *s = (void *)out;
-
-	s->sin_family = AF_INET;
-	s->sin_port = htons(port);
-	memcpy(&s->sin_addr, a->bytes, 4);
-	return sizeof *s;
-}
-
-static void explain_bind(const struct master *m, const struct conf_listener *l, int err, struct buf *why)
-{
-	const char *way_out = err == EADDRINUSE ? "another program has this port; stop it, or choose another port" :
-		err == EACCES ? "ports below 1024 need root or CAP_NET_BIND_SERVICE" :
-		err == EADDRNOTAVAIL ? "this machine has no such address" :
-				       strerror(err);
-
-	buf_addf(why, "%s:%u: listen %s: cannot bind %s port %u: %s\n", m->conf_path, l->line, conf_service_name(l->service), l->address.text,
-		l->port, way_out);
-}
-
-/* A listening socket, or -1 with errno. */
-static int open_listener(const struct conf_listener *l)
-{
-	int fd = socket(l->address.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct sockaddr_storage ss;
-	socklen_t n = sockaddr_of(&l->address, l->port, &ss);
-	int err;
-
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-	if (l->address.family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 1 }, sizeof(int));
-	if (bind(fd, (struct sockaddr *)&ss, n) == 0 && listen(fd, 1024) == 0)
-		return fd;
-	err = errno;
-	close(fd);
-	errno = err;
-	return -1;
-}
-
-static struct bound *find_bound(struct master *m, const struct conf_listener *l)
-{
-	for (size_t i = 0; i < m->n_bound; i++)
-		if (m->bound[i].port == l->port && str_eq(str_z(m->bound[i].address.text), str_z(l->address.text)))
-			return &m->bound[i];
-	return NULL;
-}
-
-static bool bind_one(struct master *m, const struct conf_listener *l, struct buf *why)
-{
-	struct bound *b = find_bound(m, l);
-	int fd;
-
-	if (b) {
-		b->wanted = true;
-		return true;
-	}
-	fd = open_listener(l);
-	if (fd < 0 && !l->address_given && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
-		return true; /* a family that this kernel does not have */
-	if (fd < 0) {
-		explain_bind(m, l, errno, why);
-		return false;
-	}
-	die_unless(m->n_bound < CONF_LISTENERS_MAX, "more sockets than listeners");
-	m->bound[m->n_bound++] = (struct bound){ l->address, l->port, fd, true };
-	return true;
-}
-
-bool master_bind(struct master *m, const struct conf *c, struct buf *why)
-{
-	size_t before = m->n_bound;
-	bool ok = true;
-
-	for (size_t i = 0; i < m->n_bound; i++)
-		m->bound[i].wanted = false;
-	for (size_t i = 0; i < c->n_listeners; i++)
-		ok = bind_one(m, &c->listeners[i], why) && ok;
-	for (size_t i = m->n_bound; i > 0; i--) {
-		struct bound *b = &m->bound[i - 1];
-		bool close_it = ok ? !b->wanted : i - 1 >= before; /* on failure all stays as it was */
-
-		if (!close_it)
-			continue;
-		close(b->fd);
-		memmove(b, b + 1, (m->n_bound - i) * sizeof *b);
-		m->n_bound--;
-	}
-	return ok;
 }

@@ -30,12 +30,16 @@ struct child {
 	int64_t counted_ms; /* when they came */
 };
 
-/* A socket that listens, by address and port. */
+/* A socket that listens, by address and port or by path. */
 struct bound {
-	struct conf_address address;
+	struct conf_address address; /* AF_UNIX: path counts */
 	uint16_t port;
+	char path[108];
 	int fd;
 	bool wanted;
+	bool handed;     /* by the service manager, which made it and keeps it too */
+	bool dual;       /* :: that takes IPv4 as well */
+	char name[40];   /* of a handed one, as the manager calls it */
 };
 
 #define CHILDREN_MAX 160
@@ -51,7 +55,7 @@ struct master {
 	char ticket_keys[2][80]; /* by pool */
 	struct str chain;        /* PEM */
 	int key_fd;              /* the private key's file, never read here */
-	struct bound bound[CONF_LISTENERS_MAX];
+	struct bound bound[2 * CONF_LISTENERS_MAX]; /* those in use and, while a configuration is exchanged, the new ones */
 	size_t n_bound;
 	struct child children[CHILDREN_MAX];
 	size_t n_children;
@@ -71,8 +75,15 @@ struct master {
 bool master_read_conf(const char *path, struct conf **conf, struct str *text, struct buf *why);
 bool master_read_tls(const struct conf *c, struct str *chain, int *key_fd, struct buf *why);
 bool master_make_dirs(const struct conf *c, struct buf *why);
+
+/* master_sockets.c: takes over what the service manager has bound (sd_listen_fds(3)), once, before anything is opened. */
+bool master_take_sockets(struct master *m, struct buf *why);
 /* Binds what the configuration wants and is not bound yet; sockets that it no longer wants are closed. */
 bool master_bind(struct master *m, const struct conf *c, struct buf *why);
+struct bound *master_bound_of(struct master *m, const struct conf_listener *l); /* NULL: none, its family is not there */
+void master_close_sockets(struct master *m);
+/* Appends "program (pid N)" for who listens there, as far as the system tells; false: unknown. */
+bool master_holder(const struct bound *b, struct buf *out);
 
 /* master_children.c */
 void master_plan_children(struct master *m);

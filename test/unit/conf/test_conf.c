@@ -301,6 +301,7 @@ static void test_show(void **state)
 		"hostname mail.example.org; listen smtp { }; listen smtp { address 127.0.0.1 ::1; port 2525 }",
 		LEAST "data_dir \"/a b\\\\c\\\"d\"; user \"#x\"; disk_reserve 1025K; body_budget 17M\n"
 		      "tls { certificate \"/c;.pem\"; key \"/{k}.pem\" }; listen imaps { }; listen imap { tls none; auth_without_tls yes }",
+		LEAST "listen smtp { port 26; networks 10.0.0.0/8 ::1; proxy_protocol yes; proxy_networks 192.0.2.1 }",
 		LEAST "limits { message_size 100K }; timeouts { pop 61s; stop 10ms; imap_idle 2h }; store { keep_expunged 0s }",
 	};
 

@@ -138,6 +138,7 @@ struct conf_limits {
 	uint64_t imap_literal_command_size_max; /* the literals of a command other than APPEND together */
 	uint32_t imap_set_ranges_max;
 	uint32_t imap_search_keys_max;
+	uint32_t imap_list_patterns_max;
 	uint32_t imap_errors_max; /* BAD answers a session */
 
 	uint32_t mailbox_name_size_max; /* UTF-8 bytes of the whole path */

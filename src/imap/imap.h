@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/cur.h"
 #include "base/outcome.h"
+#include "imap/list_parse.h"
 #include "imap/parse.h"
 #include "imap/set.h"
 #include "ipc_gen.h"
@@ -104,11 +105,21 @@ void imap_reply(struct imap *im, enum outcome o);
 enum outcome imap_fail(struct imap *im, enum outcome o, struct str code, struct str text); /* sets them, returns o */
 void imap_add_capabilities(struct imap *im, struct buf *out);
 
-/* ---- names (list.c) */
+/* ---- names.c */
 /* mailbox: from the wire to UTF-8 with INBOX in capitals. Fails the cursor on bad tokens. DENIED: no name can be spelled so. */
 enum outcome imap_mailbox(struct imap *im, struct cur *c, struct str *name) MUST_USE;
 enum outcome imap_mailbox_name(struct imap *im, struct str wire, struct str *name) MUST_USE;
-void imap_add_mailbox(struct buf *out, struct str name); /* wire form, quoted */
+enum outcome imap_mailbox_pattern(struct imap *im, struct str wire, struct str *pattern) MUST_USE; /* INBOX stays as it is */
+void imap_add_mailbox(struct imap *im, struct buf *out, struct str name); /* wire form, quoted */
+
+/* ---- list.c */
+/* "* LIST (...) "/" name": flags are MBOX_*. oldname: how the client spelled it, on the wire, when that was not its name; or empty
+ * (RFC 9051 7.3.1). */
+void imap_add_list(struct imap *im, struct str name, uint32_t flags, struct str oldname);
+
+/* ---- status.c */
+/* The STATUS line of a mailbox that was listed, items as in list_parse.h. OK, or REVOKED. */
+SUSPENDS enum outcome imap_list_status(struct imap *im, const struct ipc_mailbox *m, unsigned items) MUST_USE;
 
 /* ---- select.c */
 void imap_box_init(struct imap *im);
@@ -131,8 +142,8 @@ SUSPENDS void imap_append_drop(struct imap *im);
 /* ---- the commands */
 imap_function imap_capability, imap_noop, imap_logout, imap_id, imap_enable, imap_namespace; /* session.c */
 imap_function imap_starttls, imap_login, imap_authenticate;				     /* auth.c */
-imap_function imap_select, imap_examine, imap_close, imap_unselect, imap_status;	     /* select.c */
-imap_function imap_list, imap_lsub;							     /* list.c */
+imap_function imap_select, imap_examine, imap_close, imap_unselect;			     /* select.c */
+imap_function imap_list, imap_lsub, imap_status;					     /* list.c, status.c */
 imap_function imap_create, imap_delete, imap_rename, imap_subscribe, imap_unsubscribe;	     /* mailbox.c */
 imap_function imap_append, imap_idle, imap_fetch, imap_store, imap_search;		     /* one file each */
 imap_function imap_expunge, imap_copy, imap_move;					     /* copy.c */

@@ -4,6 +4,14 @@
  */
 #include "imap/imap.h"
 
+/* The client spells a new name so that none can be made of it. */
+static enum outcome unspelled(struct imap *im)
+{
+	return imap_fail(im, DENIED, STR("CANNOT"),
+		imap_names_utf8(im) ? STR("The name is too long, or not in UTF-8")
+				    : STR("The name is too long, or not in modified UTF-7 (RFC 3501 5.1.3)"));
+}
+
 static uint32_t levels(struct str name)
 {
 	uint32_t n = 1;
@@ -83,24 +91,48 @@ static uint32_t uses_parse(struct cur *c)
 	return bits;
 }
 
+/* A client of RFC 9051 learns how the mailbox is called that it has made under another spelling (6.3.4). */
+static void tell_name(struct imap *im, struct str wire, const struct ipc_mailbox_create *m)
+{
+	struct buf said;
+
+	buf_init(&said, 6 * IPC_MAILBOX_NAME_MAX);
+	imap_add_mailbox(im, &said, m->name);
+	if (im->rev2 && !str_eq(str_sub(buf_str(&said), 1, said.n - 2), wire))
+		imap_add_list(im, m->name, m->special, wire);
+	buf_fini(&said);
+}
+
+static SUSPENDS enum outcome create(struct imap *im, struct str wire, struct ipc_mailbox_create *m)
+{
+	struct ipc_mailbox_create_reply r;
+	enum outcome o = new_name(im, m->name);
+
+	if (o != OK)
+		return o;
+	if (m->special & (MBOX_ALL | MBOX_FLAGGED))
+		return imap_fail(im, DENIED, STR("USEATTR"), STR("No mailbox can be made for that use"));
+	o = of_name(ipc_mailbox_create(im->d->account.store, m, &r, &im->work));
+	if (o == IN_USE)
+		return imap_fail(im, DENIED, STR("USEATTR"), STR("Another mailbox has that use"));
+	if (o == OK)
+		tell_name(im, wire, m);
+	return o;
+}
+
 SUSPENDS enum outcome imap_create(struct imap *im, struct cur *args)
 {
 	struct ipc_mailbox_create m = { .handle = im->d->account.handle };
-	struct ipc_mailbox_create_reply r;
-	enum outcome o = imap_mailbox(im, args, &m.name);
+	struct str wire = imap_astring(args, &im->cmd);
 
 	m.special = uses_parse(args);
 	if (!cur_done(args))
 		return BAD_SYNTAX;
-	if (str_ends(m.name, STR("/"))) /* "children are to come": nothing to do about it (RFC 3501 6.3.3) */
-		m.name.n--;
-	if (o == OK)
-		o = new_name(im, m.name);
-	if (o != OK)
-		return o;
-	if (m.special & (MBOX_ALL | MBOX_FLAGGED))
-		return imap_fail(im, DENIED, STR("USEATTR"), STR("No mailbox can be made for that use"));
-	return of_name(ipc_mailbox_create(im->d->account.store, &m, &r, &im->work));
+	if (wire.n > 1 && str_ends(wire, STR("/"))) /* "children are to come": nothing to do about it (RFC 3501 6.3.3) */
+		wire.n--;
+	if (imap_mailbox_name(im, wire, &m.name) != OK)
+		return unspelled(im);
+	return create(im, wire, &m);
 }
 
 /* Who deletes the mailbox that is selected has then none selected. */
@@ -142,8 +174,7 @@ SUSPENDS enum outcome imap_rename(struct imap *im, struct cur *args)
 		return BAD_SYNTAX;
 	if (from != OK)
 		return NO_SUCH;
-	if (to == OK)
-		to = new_name(im, m.to);
+	to = to == OK ? new_name(im, m.to) : unspelled(im);
 	return to == OK ? of_name(ipc_mailbox_rename(im->d->account.store, &m)) : to;
 }
 
@@ -154,7 +185,9 @@ static SUSPENDS enum outcome subscribe(struct imap *im, struct cur *args, bool o
 
 	if (!cur_done(args))
 		return BAD_SYNTAX;
-	if (o == OK && on)
+	if (o != OK)
+		return on ? unspelled(im) : NO_SUCH;
+	if (on)
 		o = new_name(im, m.name);
 	return o == OK ? of_name(ipc_subscribe(im->d->account.store, &m)) : o;
 }

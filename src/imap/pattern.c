@@ -1,10 +1,13 @@
 /* imap/pattern.c - LIST patterns. See the header.
- * Trust       the pattern is hostile: two remembered places suffice, there is no recursion. A "%" that was passed never has to
- *             take more once a later "%" or "*" was reached: the later one takes it as well, or the level has ended.
+ * Trust       the pattern is hostile. Instead of trying and going back, all the places of the pattern that the name so far can have
+ *             led to are kept, as bits: each byte of the name moves them once.
  */
 #include "imap/pattern.h"
 
+#include "base/cur.h"
 #include "ipc/words.h"
+
+#define WORDS (IMAP_PATTERN_MAX / 64 + 1)
 
 static const struct str inbox = { "INBOX", 5 };
 
@@ -16,46 +19,61 @@ static size_t folded_size(struct str name)
 	return first ? inbox.n : 0;
 }
 
-struct place {
-	size_t pattern, name; /* behind the wildcard; the next byte it may take */
-	bool set;
+struct places {
+	uint64_t bits[WORDS];
+	bool any;
 };
 
-static bool take_more(struct place *w, struct str name, bool any, size_t *p, size_t *n)
+/* A wildcard may also stand for nothing. */
+static void reach(struct places *s, struct str pattern, size_t at)
 {
-	if (!w->set || w->name == name.n || (!any && name.p[w->name] == HIERARCHY_SEPARATOR))
-		return false;
-	*n = ++w->name;
-	*p = w->pattern;
-	return true;
+	for (;; at++) {
+		s->bits[at / 64] |= (uint64_t)1 << at % 64;
+		s->any = true;
+		if (at == pattern.n || (pattern.p[at] != '*' && pattern.p[at] != '%'))
+			return;
+	}
+}
+
+static bool is_reached(const struct places *s, size_t at)
+{
+	return s->bits[at / 64] >> at % 64 & 1;
+}
+
+/* One place of the pattern takes a byte of the name. */
+static void step_one(struct places *to, struct str pattern, size_t at, char ch, bool fold)
+{
+	char p = at < pattern.n ? pattern.p[at] : 0;
+
+	if (at == pattern.n)
+		return;
+	if (p == '*' || p == '%') {
+		if (p == '*' || ch != HIERARCHY_SEPARATOR)
+			reach(to, pattern, at);
+	} else if (p == ch || (fold && ascii_upper(p) == ch)) {
+		reach(to, pattern, at + 1);
+	}
+}
+
+static void step(struct places *s, struct str pattern, char ch, bool fold)
+{
+	struct places next = { 0 };
+
+	for (size_t w = 0; w <= pattern.n / 64; w++)
+		for (uint64_t bits = s->bits[w]; bits; bits &= bits - 1)
+			step_one(&next, pattern, w * 64 + (size_t)__builtin_ctzll(bits), ch, fold);
+	*s = next;
 }
 
 bool imap_pattern_match(struct str pattern, struct str name)
 {
-	struct place level = { 0 }, any = { 0 };
-	size_t p = 0, n = 0, folded = folded_size(name);
+	size_t folded = folded_size(name);
+	struct places s = { 0 };
 
-	for (;;) {
-		char c = p < pattern.n ? pattern.p[p] : 0;
-
-		if (p < pattern.n && (c == '*' || c == '%')) {
-			struct place here = { .pattern = ++p, .name = n, .set = true };
-
-			level = c == '%' ? here : (struct place){ 0 };
-			any = c == '*' ? here : any;
-			continue;
-		}
-		if (p == pattern.n && n == name.n)
-			return true;
-		if (p < pattern.n && n < name.n && (c == name.p[n] || (n < folded && ascii_upper(c) == name.p[n]))) {
-			p++;
-			n++;
-			continue;
-		}
-		if (take_more(&level, name, false, &p, &n))
-			continue;
-		level.set = false;
-		if (!take_more(&any, name, true, &p, &n))
-			return false;
-	}
+	if (pattern.n > IMAP_PATTERN_MAX)
+		return false;
+	reach(&s, pattern, 0);
+	for (size_t i = 0; i < name.n && s.any; i++)
+		step(&s, pattern, name.p[i], i < folded);
+	return s.any && is_reached(&s, pattern.n);
 }

@@ -1,4 +1,4 @@
-/* imap/select.c - SELECT, EXAMINE, CLOSE, UNSELECT, STATUS, and the news of the selected mailbox (RFC 3501 6.3, 7.2 to 7.4)
+/* imap/select.c - SELECT, EXAMINE, CLOSE, UNSELECT, and the news of the selected mailbox (RFC 3501 6.3, 7.2 to 7.4)
  * Trust       names come from a hostile client; numbers and keywords from store.
  * Owns        the keyword table, in the box's own arena.
  * Suspends    in every call to store; the box may have news afterwards.
@@ -261,76 +261,4 @@ SUSPENDS enum outcome imap_close(struct imap *im, struct cur *args)
 	if (!im->box.readonly)
 		o = ipc_expunge(im->d->account.store, &m, &r, &im->work);
 	return o == OK ? imap_box_leave(im) : o;
-}
-
-/* ---- STATUS */
-
-enum status_item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, SIZE, APPENDLIMIT, STATUS_ITEMS };
-static const char *const status_names[STATUS_ITEMS] = {
-	"MESSAGES",
-	"RECENT",
-	"UIDNEXT",
-	"UIDVALIDITY",
-	"UNSEEN",
-	"SIZE",
-	"APPENDLIMIT",
-};
-
-static uint64_t status_value(struct imap *im, const struct ipc_status_reply *r, enum status_item item)
-{
-	const uint64_t values[STATUS_ITEMS] = { r->messages, r->recent, r->uidnext, r->uidvalidity, r->unseen, r->size,
-		im->d->conf->limits.message_size_max };
-
-	return values[item];
-}
-
-static void status_item_parse(struct cur *c, unsigned *items)
-{
-	for (unsigned i = 0; i < STATUS_ITEMS; i++)
-		if (imap_try_word(c, str_z(status_names[i]))) {
-			*items |= 1u << i;
-			return;
-		}
-	cur_fail(c);
-}
-
-static unsigned status_items_parse(struct cur *c)
-{
-	unsigned items = 0;
-
-	imap_need_sp(c);
-	cur_need(c, '(');
-	do
-		status_item_parse(c, &items);
-	while (cur_ok(c) && cur_try(c, ' '));
-	cur_need(c, ')');
-	return items;
-}
-
-SUSPENDS enum outcome imap_status(struct imap *im, struct cur *args)
-{
-	struct ipc_status m = { .handle = im->d->account.handle };
-	struct ipc_status_reply r;
-	enum outcome o = imap_mailbox(im, args, &m.name);
-	unsigned items = status_items_parse(args);
-	bool first = true;
-
-	if (!cur_done(args))
-		return BAD_SYNTAX;
-	if (o == OK)
-		o = ipc_status(im->d->account.store, &m, &r, &im->work);
-	if (o != OK)
-		return o == DENIED ? NO_SUCH : o;
-	buf_addz(&im->out, "* STATUS ");
-	imap_add_mailbox(&im->out, m.name);
-	buf_addz(&im->out, " (");
-	for (unsigned i = 0; i < STATUS_ITEMS; i++) {
-		if (!(items & 1u << i))
-			continue;
-		add_word(&im->out, str_z(status_names[i]), &first);
-		buf_addc(&im->out, ' ');
-		buf_add_u64(&im->out, status_value(im, &r, i));
-	}
-	buf_addz(&im->out, ")\r\n");
-	return OK;
 }

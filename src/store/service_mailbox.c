@@ -70,6 +70,18 @@ static uint32_t listed_flags(const struct listed *x)
 	return f | (x->subscribed ? MBOX_SUBSCRIBED : 0) | (x->has_children ? MBOX_HAS_CHILDREN : 0);
 }
 
+static struct ipc_figures counts_of(const struct mailbox *m)
+{
+	return (struct ipc_figures){ .messages = m->messages,
+		.recent = m->recent,
+		.unseen = m->unseen,
+		.deleted = m->deleted,
+		.uidnext = m->uidnext,
+		.uidvalidity = m->uidvalidity,
+		.size = m->size,
+		.modseq = m->modseq };
+}
+
 static void fill_list(struct session *x, const struct listing *l, struct str after, struct ipc_mailboxes_reply *r)
 {
 	struct ipc_mailbox *list = arena_array(&x->work, IPC_MAILBOXES_LIST_MAX, sizeof *list);
@@ -85,8 +97,8 @@ static void fill_list(struct session *x, const struct listing *l, struct str aft
 			break;
 		}
 		room -= IPC_MAILBOX_FIXED + e->name.n;
-		list[r->n_list++] =
-			(struct ipc_mailbox){ arena_dup(&x->work, e->name), e->m ? e->m->id : 0, listed_flags(e) };
+		list[r->n_list++] = (struct ipc_mailbox){ arena_dup(&x->work, e->name), e->m ? e->m->id : 0,
+			listed_flags(e), e->m ? counts_of(e->m) : (struct ipc_figures){ 0 } };
 	}
 	r->list = list;
 }
@@ -126,6 +138,15 @@ static bool has_children(const struct account *a, struct str name)
 	return i < a->mailboxes.n && name_is_below(a->mailboxes.v[i]->name, name);
 }
 
+/* Another mailbox has one of these uses: a second Sent would leave each client to guess (RFC 6154 3). */
+static bool is_used(const struct account *a, uint32_t special)
+{
+	for (size_t i = 0; i < a->mailboxes.n; i++)
+		if (a->mailboxes.v[i]->special & special)
+			return true;
+	return false;
+}
+
 static SUSPENDS enum outcome create(
 	struct session *x, const struct ipc_mailbox_create *q, struct ipc_mailbox_create_reply *r)
 {
@@ -141,6 +162,8 @@ static SUSPENDS enum outcome create(
 		return EXISTS;
 	if (q->special & ~(uint32_t)MBOX_SPECIAL)
 		return BAD_SYNTAX;
+	if (is_used(a, q->special))
+		return IN_USE;
 	if (a->mailboxes.n >= x->store->limits.mailboxes_max)
 		return OVER_LIMIT;
 	r->id = mailbox_make(a, name, q->special)->id;
@@ -469,32 +492,51 @@ SUSPENDS void serve_subscribe(void *ctx, struct ipc_call *c, const void *msg)
 
 /* ---- STATUS */
 
+static uint64_t deleted_size(const struct view *v)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < v->n; i++)
+		if (v->flags[i] & MSG_DELETED && !(v->flags[i] & VIEW_DEAD))
+			n += v->size[i];
+	return n;
+}
+
+static SUSPENDS enum outcome status(struct session *x, const struct ipc_status *q, struct ipc_status_reply *r)
+{
+	struct mailbox *m = NULL;
+	struct ipc_figures n;
+	struct str name;
+	enum outcome o = session_name(x, q->name, &name);
+
+	if (o == OK && !(m = mailbox_find(x->account, name)))
+		o = NO_SUCH;
+	if (o == OK && q->want_deleted_size && m->deleted)
+		o = settled(x, name, &m);
+	if (o != OK)
+		return o == BAD_SYNTAX ? NO_SUCH : o;
+	n = counts_of(m);
+	*r = (struct ipc_status_reply){ .id = m->id,
+		.messages = n.messages,
+		.recent = n.recent,
+		.unseen = n.unseen,
+		.deleted = n.deleted,
+		.uidnext = n.uidnext,
+		.uidvalidity = n.uidvalidity,
+		.size = n.size,
+		.modseq = n.modseq,
+		.deleted_size = q->want_deleted_size && m->deleted ? deleted_size(m->view) : 0 };
+	return session_wait(x, x->account->part.staged);
+}
+
 SUSPENDS void serve_status(void *ctx, struct ipc_call *c, const void *msg)
 {
 	const struct ipc_status *q = msg;
 	struct ipc_status_reply r = { 0 };
-	const struct mailbox *m = NULL;
 	struct session x;
-	struct str name;
-	enum outcome o;
 
 	if (!session_enter(&x, ctx, c, q->handle))
 		return;
-	o = session_name(&x, q->name, &name);
-	if (o == OK && !(m = mailbox_find(x.account, name)))
-		o = NO_SUCH;
-	if (o == OK) {
-		r = (struct ipc_status_reply){ .id = m->id,
-			.messages = m->messages,
-			.recent = m->recent,
-			.unseen = m->unseen,
-			.deleted = m->deleted,
-			.uidnext = m->uidnext,
-			.uidvalidity = m->uidvalidity,
-			.size = m->size,
-			.modseq = m->modseq };
-		o = session_wait(&x, x.account->part.staged);
-	}
-	ipc_status_reply_send(c, o == BAD_SYNTAX ? NO_SUCH : o, &r);
+	ipc_status_reply_send(c, status(&x, q, &r), &r);
 	session_leave(&x);
 }

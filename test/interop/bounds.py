@@ -253,6 +253,8 @@ def _(s):
 @case("IMAP: lines, literals, mailbox names, depth and bad commands at their limits")
 def _(s):
     with Raw(s, "imap").imap_login() as c:
+        check_equal(c.imap('LIST "" (%s)' % " ".join(["INBOX"] * 50))[-1][:4], "x OK")
+        check_in("[LIMIT]", c.imap('LIST "" (%s)' % " ".join(["INBOX"] * 51))[-1])
         check_equal(c.imap("CREATE " + "/".join("d" for _ in range(32)))[-1][:4], "x OK")
         check_equal(c.imap("CREATE " + "/".join("e" for _ in range(33)))[-1][:4], "x NO")
         check_equal(c.imap("CREATE " + "n" * 255)[-1][:4], "x OK")

@@ -93,4 +93,20 @@ static void hostile(void **state)
 	buf_fini(&n);
 }
 
-RUN(TEST(examples), TEST(definition), TEST(hostile))
+static void longest(void **state)
+{
+	struct buf p;
+
+	(void)state;
+	buf_init(&p, IMAP_PATTERN_MAX + 1);
+	for (int i = 0; i < IMAP_PATTERN_MAX - 1; i++)
+		buf_addc(&p, '*');
+	buf_addc(&p, 'x');
+	assert_true(imap_pattern_match(buf_str(&p), STR("a/x")));
+	assert_false(imap_pattern_match(buf_str(&p), STR("a/y")));
+	buf_addc(&p, '*');
+	assert_false(imap_pattern_match(buf_str(&p), STR("a/x")));
+	buf_fini(&p);
+}
+
+RUN(TEST(longest), TEST(examples), TEST(definition), TEST(hostile))

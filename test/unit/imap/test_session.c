@@ -137,7 +137,7 @@ static void listing(void **state)
 	     "x\r\n",
 		"a NO [CANNOT] The name has a character that no name may have\r\nb NO [CANNOT] A level of the name is "
 		"empty\r\n"
-		"c NO [CANNOT] This cannot be done with that mailbox\r\nd NO [CANNOT] INBOX cannot be deleted\r\n"
+		"c NO [CANNOT] The name is too long, or not in modified UTF-7 (RFC 3501 5.1.3)\r\nd NO [CANNOT] INBOX cannot be deleted\r\n"
 		"e NO [NONEXISTENT] There is no such mailbox\r\nf NO [NONEXISTENT] There is no such mailbox\r\n");
 	SAYS("a SELECT Sent\r\nb DELETE a\r\nc CHECK\r\nd DELETE Sent\r\ne CHECK\r\n",
 		"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"

@@ -124,6 +124,19 @@ static struct str list(struct fx *f)
 
 #define LISTS(f, text) assert_true(str_eq(list(f), STR(text)))
 
+static void one_mailbox_a_use(struct fx *f)
+{
+	fx_account(f);
+	assert_int_equal(create(f, "second", MBOX_SENT), IN_USE);
+	assert_int_equal(drop(f, "Sent"), OK);
+	assert_int_equal(create(f, "second", MBOX_SENT), OK);
+	assert_int_equal(create(f, "third", MBOX_TRASH | MBOX_ARCHIVE), IN_USE);
+	assert_int_equal(drop(f, "Trash"), OK);
+	assert_int_equal(create(f, "third", MBOX_TRASH | MBOX_ARCHIVE), IN_USE);
+	LISTS(f, "second=8 ");
+	fx_verified(f);
+}
+
 static void create_and_delete(struct fx *f)
 {
 	fx_account(f);
@@ -261,6 +274,7 @@ static void limits_hold(struct fx *f)
 }
 
 BOTH(create_and_delete)
+BOTH(one_mailbox_a_use)
 BOTH(rename_trees)
 BOTH(rename_inbox)
 BOTH(uidvalidity_is_never_used_again)
@@ -271,7 +285,7 @@ BOTH(limits_hold)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(cleaning), cmocka_unit_test(order),
-		TESTS(create_and_delete), TESTS(rename_trees), TESTS(rename_inbox),
+		TESTS(create_and_delete), TESTS(one_mailbox_a_use), TESTS(rename_trees), TESTS(rename_inbox),
 		TESTS(uidvalidity_is_never_used_again), TESTS(subscriptions), TESTS(deleted_under_a_session),
 		TESTS(limits_hold) };
 

@@ -8,7 +8,7 @@
  * key out of the process without a provider of one's own; the calls are marked deprecated.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
-#include "net/tls.h"
+#include "net/tls_impl.h"
 
 #include "base/die.h"
 
@@ -222,7 +222,7 @@ struct tls_stream {
 	struct tls_server *server;
 };
 
-enum tls_step { STEP_ACCEPT, STEP_READ, STEP_WRITE, STEP_CLOSE };
+enum tls_step { STEP_HANDSHAKE, STEP_READ, STEP_WRITE, STEP_CLOSE };
 
 struct tls_job {
 	SSL *ssl;
@@ -239,8 +239,8 @@ static void run_job(void *arg)
 
 	ERR_clear_error();
 	switch (j->step) {
-	case STEP_ACCEPT:
-		j->result = SSL_accept(j->ssl);
+	case STEP_HANDSHAKE:
+		j->result = SSL_do_handshake(j->ssl);
 		break;
 	case STEP_READ:
 		j->result = SSL_read(j->ssl, j->p, n);
@@ -306,7 +306,7 @@ static const struct stream_ops tls_ops = { tls_read, tls_write, tls_close };
 static SUSPENDS bool handshake(struct stream *s, char why[256])
 {
 	for (;;) {
-		ssize_t r = step(s, STEP_ACCEPT, NULL, 0);
+		ssize_t r = step(s, STEP_HANDSHAKE, NULL, 0);
 		struct gate *g;
 		int w;
 
@@ -327,25 +327,40 @@ static SUSPENDS bool handshake(struct stream *s, char why[256])
 	}
 }
 
-SUSPENDS bool tls_accept(struct stream *s, struct tls_server *t, const struct tls_wish *wish, char why[256])
+SUSPENDS bool tls_start(struct stream *s, SSL *ssl, struct tls_server *server, char why[256])
 {
 	struct tls_stream *x = mem_new(struct tls_stream);
 
 	why[0] = 0;
 	stream_drop_input(s);
-	x->server = tls_server_get(t);
-	x->ssl = SSL_new(t->ctx);
-	if (!x->ssl)
-		die("net/tls: no SSL");
-	if (wish->client_cert) {
-		SSL_set_verify(x->ssl, SSL_VERIFY_PEER, NULL);
-		/* A session of a listener that did not ask is not resumed here. */
-		SSL_set_session_id_context(x->ssl, (const unsigned char *)"sallyport with certificate", 26);
-	}
-	SSL_set_fd(x->ssl, s->fd);
+	x->server = server;
+	x->ssl = ssl;
+	SSL_set_fd(ssl, s->fd);
 	s->impl = x;
 	s->ops = &tls_ops;
 	return handshake(s, why);
+}
+
+SSL *tls_ssl(const struct stream *s)
+{
+	const struct tls_stream *x = s->impl;
+
+	return x->ssl;
+}
+
+SUSPENDS bool tls_accept(struct stream *s, struct tls_server *t, const struct tls_wish *wish, char why[256])
+{
+	SSL *ssl = SSL_new(t->ctx);
+
+	if (!ssl)
+		die("net/tls: no SSL");
+	SSL_set_accept_state(ssl);
+	if (wish->client_cert) {
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+		/* A session of a listener that did not ask is not resumed here. */
+		SSL_set_session_id_context(ssl, (const unsigned char *)"sallyport with certificate", 26);
+	}
+	return tls_start(s, ssl, tls_server_get(t), why);
 }
 
 void tls_describe(const struct stream *s, char *out, size_t size)

@@ -7,6 +7,7 @@
  */
 #include "auth/login.h"
 
+#include "audit/chain.h"
 #include "auth/code.h"
 #include "auth/network.h"
 #include "auth/password.h"
@@ -248,6 +249,15 @@ static SUSPENDS enum outcome check(struct login *l, struct peer *edge, const str
 	return OK;
 }
 
+static void record(struct login *l, const struct ipc_login *m, enum outcome o, uint64_t account)
+{
+	struct ipc_audited a = { .kind = o == OK ? AUDIT_LOGIN : AUDIT_LOGIN_REFUSED, .account = account, .service = m->service, .ip = m->ip,
+		.user = m->user };
+
+	if (o == OK || o == DENIED)
+		ipc_audited_cast(l->o.stores[0].peer, &a);
+}
+
 static void on_login(void *ctx, struct ipc_call *call, const void *msg)
 {
 	struct login *l = ctx;
@@ -261,6 +271,7 @@ static void on_login(void *ctx, struct ipc_call *call, const void *msg)
 
 	l->n_ok += o == OK;
 	l->n_denied += o == DENIED;
+	record(l, msg, o, out.account);
 	ipc_login_reply_send(call, o, &out);
 }
 

@@ -62,7 +62,7 @@ static const struct command run_commands[] = {
 	{ 0 },
 };
 
-static const struct command *const families[] = { run_commands, ctl_config_commands, ctl_watch_commands, ctl_directory_commands,
+static const struct command *const families[] = { run_commands, ctl_config_commands, ctl_watch_commands, ctl_audit_commands, ctl_directory_commands,
 	ctl_undelete_commands, ctl_account_commands };
 #define N_FAMILIES (sizeof families / sizeof *families)
 

@@ -31,6 +31,7 @@ struct command {
 extern const struct command ctl_directory_commands[]; /* domains, accounts, aliases */
 extern const struct command ctl_account_commands[]; /* switches, codes, certificates */
 extern const struct command ctl_config_commands[];
+extern const struct command ctl_audit_commands[];
 extern const struct command ctl_watch_commands[]; /* status, verify */
 extern const struct command ctl_undelete_commands[];
 

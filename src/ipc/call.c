@@ -144,6 +144,7 @@ struct ipc_call {
 	struct ipc_header header;
 	int fd; /* that the message brought, or -1 */
 	bool replied;
+	enum outcome outcome; /* that was answered */
 	size_t n; /* bytes of the record's fields, which follow the decoded struct */
 	char *fields;
 	void *msg;
@@ -153,6 +154,16 @@ struct ipc_call {
 struct peer *call_peer(const struct ipc_call *c)
 {
 	return c->peer;
+}
+
+int call_type(const struct ipc_call *c)
+{
+	return c->header.type;
+}
+
+enum outcome call_outcome(const struct ipc_call *c)
+{
+	return c->replied ? c->outcome : FAILED;
 }
 
 struct arena *call_arena(struct ipc_call *c)
@@ -185,6 +196,7 @@ void call_reply(struct ipc_call *c, enum outcome o, const void *reply)
 	die_unless(!d->cast && !c->replied, "an answer to a cast, or a second one");
 	die_unless(reply || o != OK || !d->reply.size, "an answer without its fields");
 	c->replied = true;
+	c->outcome = o;
 	peer_send(c->peer, &h, &d->reply, reply);
 }
 

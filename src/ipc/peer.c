@@ -332,6 +332,7 @@ struct peer *peer_open(const struct peer_opts *opts)
 	p->other = opts->other;
 	p->index = opts->index;
 	p->life = opts->life;
+	p->uid = opts->uid;
 	p->serves = is_called(p->other, p->self);
 	p->greeted = opts->greeted;
 	p->in = mem_realloc(NULL, IPC_RECORD_MAX);
@@ -359,6 +360,11 @@ uint16_t peer_index(const struct peer *p)
 uint32_t peer_life(const struct peer *p)
 {
 	return p->life;
+}
+
+uint32_t peer_uid(const struct peer *p)
+{
+	return p->uid;
 }
 
 void *peer_data(const struct peer *p)

@@ -46,6 +46,7 @@ struct peer_opts {
 	const struct ipc_service *service; /* NULL: nothing is served on it */
 	enum role self, other;
 	uint16_t index; /* of the other, among those of its role */
+	uint32_t uid;   /* of who is at the other end, when that is a command */
 	uint32_t life;  /* of the other: counts its processes since master started, from 1 */
 	int fd;         /* taken over */
 	bool greeted;   /* ipc_sync_hello() was done on it before */
@@ -59,6 +60,7 @@ bool peer_is_lost(const struct peer *p); /* it is on its way there: calls end TR
 enum role peer_role(const struct peer *p);
 uint16_t peer_index(const struct peer *p);
 uint32_t peer_life(const struct peer *p);
+uint32_t peer_uid(const struct peer *p);
 void *peer_data(const struct peer *p); /* the service's own, NULL at first */
 void peer_set_data(struct peer *p, void *data);
 
@@ -92,6 +94,8 @@ size_t ipc_size(int type, bool reply, const void *msg);
 
 /* In handlers. A handler's task is never cancelled by the peer's end: its answer then goes nowhere. */
 struct peer *call_peer(const struct ipc_call *c);
+int call_type(const struct ipc_call *c);
+enum outcome call_outcome(const struct ipc_call *c); /* what was answered; FAILED: nothing yet */
 struct arena *call_arena(struct ipc_call *c); /* ends with the handler */
 void call_reply(struct ipc_call *c, enum outcome o, const void *reply); /* once; a handler that returns without: FAILED */
 void call_reply_as(struct ipc_call *c, int type, enum outcome o, const void *reply); /* the same; dies if c is of another type */

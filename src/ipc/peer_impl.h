@@ -44,6 +44,7 @@ struct peer {
 	enum role self, other;
 	uint16_t index;
 	uint32_t life;
+	uint32_t uid;
 	struct watch watch;
 	struct link *link; /* that holds it, or NULL */
 	void *data;

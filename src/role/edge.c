@@ -683,17 +683,15 @@ static struct link *edge_link(void *self, enum role other, uint16_t index)
 	return other == ROLE_STORE && index < STORE_SHARDS ? &e->stores[index] : NULL;
 }
 
-static bool edge_raw_channel(void *self, enum role other, uint16_t index, uint32_t life, int fd)
+static bool edge_raw_channel(void *self, const struct peer_opts *who)
 {
 	struct edge *e = self;
 
-	(void)index;
-	(void)life;
-	if (other != ROLE_KEYS)
+	if (who->other != ROLE_KEYS)
 		return false;
 	if (e->keys_fd >= 0)
 		close(e->keys_fd);
-	e->keys_fd = fd;
+	e->keys_fd = who->fd;
 	e->keys_greeted = false;
 	return true;
 }

@@ -99,15 +99,15 @@ static void on_peer(void *ctx, struct ipc_call *call, const void *msg)
 {
 	struct host *h = ctx;
 	const struct ipc_peer *m = msg;
-	int fd = call_take_fd(call);
+	struct peer_opts who = { .sched = h->sched, .log = &h->log, .self = h->role, .other = m->role, .index = m->index, .life = m->life,
+		.uid = m->uid, .fd = call_take_fd(call) };
 	struct link *link;
 	struct peer *p;
 
-	if (h->ops->raw_channel && h->ops->raw_channel(h->self, m->role, m->index, m->life, fd))
+	if (h->ops->raw_channel && h->ops->raw_channel(h->self, &who))
 		return;
-	p = peer_open(&(struct peer_opts){ .sched = h->sched, .log = &h->log, .self = h->role, .other = m->role,
-		.service = h->ops->service ? h->ops->service(h->self, m->role) : NULL,
-		.index = m->index, .life = m->life, .fd = fd });
+	who.service = h->ops->service ? h->ops->service(h->self, m->role) : NULL;
+	p = peer_open(&who);
 	link = h->ops->link ? h->ops->link(h->self, m->role, m->index) : NULL;
 	if (link)
 		link_set(link, p);

@@ -31,7 +31,7 @@ struct host_ops {
 	void *(*open)(struct host *h); /* the role's state; freed by close */
 	const struct ipc_service *(*service)(void *self, enum role other);    /* what that role may ask here */
 	struct link *(*link)(void *self, enum role other, uint16_t index);    /* where calls to it go */
-	bool (*raw_channel)(void *self, enum role other, uint16_t index, uint32_t life, int fd); /* true: taken, no peer is made */
+	bool (*raw_channel)(void *self, const struct peer_opts *who); /* true: who->fd is taken, no peer is made */
 	void (*listener)(void *self, uint16_t number, int fd);
 	void (*certificate)(void *self, struct str chain);
 	void (*ticket_key)(void *self, struct str key);

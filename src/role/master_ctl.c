@@ -15,12 +15,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static bool may_command(int fd)
+static bool may_command(int fd, uint32_t *uid)
 {
 	struct ucred cred;
 	socklen_t n = sizeof cred;
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0 && (cred.uid == 0 || cred.uid == geteuid());
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0)
+		return false;
+	*uid = cred.uid;
+	return cred.uid == 0 || cred.uid == geteuid();
 }
 
 static void hand_out(struct master *m, struct peer *ctl, enum role r)
@@ -31,7 +34,7 @@ static void hand_out(struct master *m, struct peer *ctl, enum role r)
 	if (!c || !c->peer)
 		return;
 	ipc_channel(fds);
-	ipc_peer_cast(c->peer, &(struct ipc_peer){ .role = ROLE_CTL, .index = 0, .life = m->n_ctl, .channel = fds[0] });
+	ipc_peer_cast(c->peer, &(struct ipc_peer){ .role = ROLE_CTL, .index = 0, .life = m->n_ctl, .uid = peer_uid(ctl), .channel = fds[0] });
 	ipc_channel_cast(ctl, &(struct ipc_channel){ .role = (uint8_t)r, .fd = fds[1] });
 	close(fds[0]);
 	close(fds[1]);
@@ -42,7 +45,7 @@ static void send_line(void *ctx, struct str text)
 	ipc_role_line_cast(ctx, &(struct ipc_role_line){ .text = text });
 }
 
-static void serve(struct master *m, int fd)
+static void serve(struct master *m, int fd, uint32_t uid)
 {
 	struct child self = { .role = ROLE_MASTER, .life = 1, .pid = getpid(), .ready = true, .walls = host_wall_bits(&m->walls),
 		.started_ms = m->started_ms };
@@ -50,7 +53,8 @@ static void serve(struct master *m, int fd)
 	struct buf line;
 
 	ipc_channel_room(fd);
-	ctl = peer_open(&(struct peer_opts){ .sched = m->sched, .log = NULL, .self = ROLE_MASTER, .other = ROLE_CTL, .life = ++m->n_ctl, .fd = fd });
+	ctl = peer_open(&(struct peer_opts){ .sched = m->sched, .log = NULL, .self = ROLE_MASTER, .other = ROLE_CTL, .uid = uid,
+		.life = ++m->n_ctl, .fd = fd });
 	hand_out(m, ctl, ROLE_STORE);
 	hand_out(m, ctl, ROLE_AUTH);
 	hand_out(m, ctl, ROLE_POST);
@@ -72,13 +76,14 @@ static SUSPENDS void ctl_main(void *arg)
 {
 	struct master *m = arg;
 	struct gate *g = &m->ctl_watch.read_gate;
+	uint32_t uid;
 	int w = 0;
 
 	while (w != WAIT_STOP) {
 		int fd = accept4(m->ctl_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (fd >= 0 && may_command(fd))
-			serve(m, fd);
+		if (fd >= 0 && may_command(fd, &uid))
+			serve(m, fd, uid);
 		else if (fd >= 0)
 			close(fd);
 		else if (errno == EMFILE || errno == ENFILE)

@@ -21,18 +21,11 @@
 #define SALLYPORT_MODULE_DIR "/usr/lib/sallyport"
 #endif
 
-struct channel {
-	enum role other;
-	uint16_t index;
-	uint32_t life;
-	int fd;
-};
-
 struct store_role {
 	struct host *host;
 	struct store *store; /* NULL until it is open */
 	struct link scans[SCANS_MAX], *scan_list[SCANS_MAX];
-	struct VEC(struct channel) waiting;
+	struct VEC(struct peer_opts) waiting; /* channels that came before it */
 	struct task *opener;
 	char module[PATH_MAX];
 };
@@ -73,24 +66,25 @@ static void *store_role_open(struct host *h)
 	return r;
 }
 
-static void take_up(struct store_role *r, const struct channel *c)
+static void take_up(struct store_role *r, const struct peer_opts *who)
 {
-	struct peer *p = peer_open(&(struct peer_opts){ .sched = r->host->sched, .log = &r->host->log, .self = ROLE_STORE, .other = c->other,
-		.service = c->other == ROLE_SCAN ? NULL : store_service(r->store), .index = c->index, .life = c->life, .fd = c->fd });
+	struct peer_opts o = *who;
+	struct peer *p;
 
-	if (c->other == ROLE_SCAN && c->index < SCANS_MAX)
-		link_set(&r->scans[c->index], p);
+	o.service = o.other == ROLE_SCAN ? NULL : store_service(r->store);
+	p = peer_open(&o);
+	if (o.other == ROLE_SCAN && o.index < SCANS_MAX)
+		link_set(&r->scans[o.index], p);
 }
 
-static bool store_raw_channel(void *self, enum role other, uint16_t index, uint32_t life, int fd)
+static bool store_raw_channel(void *self, const struct peer_opts *who)
 {
 	struct store_role *r = self;
-	struct channel c = { other, index, life, fd };
 
 	if (r->store)
-		take_up(r, &c);
+		take_up(r, who);
 	else
-		*vec_push(&r->waiting) = c;
+		*vec_push(&r->waiting) = *who;
 	return true;
 }
 
@@ -112,7 +106,7 @@ static struct store_limits limits_of(const struct store_role *r)
 		.mailboxes_max = c->limits.mailboxes_max,
 		.codes_max = c->limits.codes_max, .keywords_max = c->limits.keywords_max, .quota_bytes = c->limits.quota_size,
 		.quota_messages = c->limits.quota_messages, .disk_reserve = c->disk_reserve_size,
-		.keep_expunged_ms = c->store.keep_expunged_ms, .hostname = c->hostname };
+		.keep_expunged_ms = c->store.keep_expunged_ms, .keep_audit_ms = c->store.keep_audit_ms, .hostname = c->hostname };
 }
 
 static void store_reconfigured(void *self)

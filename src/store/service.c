@@ -4,10 +4,22 @@
 #include "store/service.h"
 
 #include "store/names.h"
+#include "store/service_audit.h"
 
 #define X(name, NAME) [IPC_##NAME] = serve_##name,
 static ipc_handler *const store_handlers[IPC_TYPE_COUNT] = { STORE_HANDLERS(X) };
 #undef X
+
+/* What commands do is recorded before it is done. */
+static SUSPENDS void serve_act(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct store *s = ctx;
+
+	if (!audit_act_begin(s, c, msg))
+		return;
+	store_handlers[call_type(c)](ctx, c, msg);
+	audit_act_end(s, c, msg);
+}
 
 static void gone(void *ctx, struct peer *p)
 {
@@ -19,7 +31,9 @@ static void gone(void *ctx, struct peer *p)
 
 void store_service_init(struct store *s)
 {
-	s->service = (struct ipc_service){ .ctx = s, .handlers = store_handlers, .gone = gone };
+	for (int type = 0; type < IPC_TYPE_COUNT; type++)
+		s->handlers[type] = audit_is_act(type) ? serve_act : store_handlers[type];
+	s->service = (struct ipc_service){ .ctx = s, .handlers = s->handlers, .gone = gone };
 }
 
 const struct ipc_service *store_service(struct store *s)

@@ -17,6 +17,7 @@ struct store {
 	size_t n_scan, next_scan;
 	struct body_budget budget;
 	struct ipc_service service;
+	ipc_handler *handlers[IPC_TYPE_COUNT];
 	bool keep_garbage;
 	unsigned n_holding; /* backups and restores under way: nothing is collected meanwhile */
 };
@@ -106,7 +107,10 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(verify_step, VERIFY_STEP)                                                                                    \
 	X(deleted_list, DELETED_LIST)                                                                                  \
 	X(undelete, UNDELETE)                                                                                          \
-	X(account_undelete, ACCOUNT_UNDELETE)
+	X(account_undelete, ACCOUNT_UNDELETE)                              \
+	X(audited, AUDITED)                                                                                            \
+	X(audit_list, AUDIT_LIST)                                                                                      \
+	X(account_find, ACCOUNT_FIND)
 #define X(name, NAME) void serve_##name(void *ctx, struct ipc_call *c, const void *msg);
 STORE_HANDLERS(X)
 #undef X

@@ -24,6 +24,16 @@ struct lane {
 	bool open;
 };
 
+struct audit {
+	struct partition part;
+	uint64_t last, durable; /* numbers of records */
+	unsigned char hash[32]; /* of the last one */
+	bool open;
+	int64_t second; /* that n_refused counts in */
+	unsigned n_refused;
+	uint64_t n_unrecorded;
+};
+
 struct shard_stats {
 	uint64_t n_delivered, n_appended, n_moved_in, n_duplicates, n_views_loaded, n_views_dropped, n_accounts_loaded,
 		n_failed_commits;
@@ -41,6 +51,7 @@ struct shard {
 	size_t memory;	     /* of accounts and views, as of their last count */
 	struct handles handles;
 	struct lane lane;
+	struct audit audit;
 	struct node repairs;
 	struct shard_stats stats;
 	struct gate closing_gate;

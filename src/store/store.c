@@ -3,14 +3,19 @@
  */
 #include "store/store.h"
 
+#include "base/clock.h"
 #include "base/die.h"
+#include "store/audit.h"
 #include "store/deleted.h"
 #include "store/garbage.h"
 #include "store/queue.h"
 #include "store/service.h"
 
+#include <stdio.h>
+
 #define JANITOR_MS 5000
 #define COLLECT_EVERY_MS 60000
+#define HEAD_EVERY_MS 3600000
 
 /* ---- the janitor */
 
@@ -45,11 +50,32 @@ size_t store_collect(struct store *s)
 	return n;
 }
 
+/* In the log, and so wherever that is sent, it proves what was recorded until then. */
+static void log_audit_head(struct store *s)
+{
+	unsigned char hash[AUDIT_HASH_SIZE];
+	uint64_t seq = audit_head(&s->shard, hash);
+	char hex[2 * AUDIT_HASH_SIZE + 1];
+
+	for (size_t i = 0; i < AUDIT_HASH_SIZE; i++)
+		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+	log_info(s->log, "audit-head", "record %llu %s", (unsigned long long)seq, hex);
+}
+
+static SUSPENDS void prune_audit(struct store *s)
+{
+	int64_t keep_us = s->limits.keep_audit_ms * 1000;
+
+	if (keep_us)
+		while (audit_prune(&s->shard, clock_wall_us() - keep_us))
+			task_yield(s->sched);
+}
+
 static void janitor(void *arg)
 {
 	struct store *s = arg;
 	struct gate *gates[] = { &s->shard.closing_gate };
-	int64_t collect_ms = sched_now_ms(s->sched) + JANITOR_MS;
+	int64_t collect_ms = sched_now_ms(s->sched) + JANITOR_MS, head_ms = sched_now_ms(s->sched) + HEAD_EVERY_MS;
 
 	while (!s->shard.closing) {
 		if (task_wait(s->sched, gates, 1, sched_now_ms(s->sched) + JANITOR_MS) == WAIT_STOP)
@@ -58,6 +84,11 @@ static void janitor(void *arg)
 			break;
 		write_lazies(&s->shard);
 		directory_sweep(&s->directory);
+		if (sched_now_ms(s->sched) >= head_ms) {
+			log_audit_head(s);
+			prune_audit(s);
+			head_ms = sched_now_ms(s->sched) + HEAD_EVERY_MS;
+		}
 		if (!s->keep_garbage && sched_now_ms(s->sched) >= collect_ms) {
 			store_collect(s);
 			collect_ms = sched_now_ms(s->sched) + COLLECT_EVERY_MS;
@@ -84,7 +115,7 @@ static bool shard_open(struct store *s)
 	gate_init(&x->closing_gate);
 	handles_init(&x->handles, (uint16_t)s->engine->life);
 	directory_open(&s->directory, x);
-	return lane_open(x);
+	return lane_open(x) && audit_open(x);
 }
 
 static SUSPENDS void store_free(struct store *s)
@@ -95,6 +126,7 @@ static SUSPENDS void store_free(struct store *s)
 	handles_fini(&x->handles);
 	map_fini(&x->accounts);
 	lane_fini(x);
+	audit_fini(x);
 	directory_fini(&s->directory);
 	s->engine->ops->port_close(x->port);
 	engine_close(s->engine);
@@ -121,11 +153,12 @@ struct store *store_open(const struct store_opts *o, struct buf *why)
 	s->budget = (struct body_budget){ .max = budget };
 	store_service_init(s);
 	if (!shard_open(s)) {
-		buf_addz(why, "the queue's counter does not decode");
+		buf_addz(why, "the queue's counter or the head of the audit log does not decode");
 		store_free(s);
 		return NULL;
 	}
 	directory_sweep(&s->directory);
+	audit_note(&s->shard, &(struct audit_event){ .kind = AUDIT_START, .text = STR("the store was opened") });
 	s->shard.n_tasks++;
 	task_spawn(s->sched, "store-janitor", janitor, s);
 	return s;
@@ -174,7 +207,7 @@ static bool busy(struct store *s)
 {
 	struct shard *x = &s->shard;
 
-	return x->n_tasks || accounts_busy(x) || !list_empty(&x->repairs) ||
+	return x->n_tasks || accounts_busy(x) || audit_busy(x) || !list_empty(&x->repairs) ||
 	       (partition_busy(&x->lane.part) && !x->lane.part.dead) ||
 	       (partition_busy(&s->directory.part) && !s->directory.part.dead);
 }

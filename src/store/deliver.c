@@ -1,7 +1,8 @@
 /* store/deliver.c - letters into accounts.
  * Suspends    while the mailbox's view is being loaded by another.
  * Invariants  D1 a delivery id is remembered in the batch of its message, so a delivery that is repeated, after a crash too, finds its
- *             first. What a command moved in (I rows) is remembered for ever, the rest (D, E) for a week. D2 one that is staged and not durable yet is found in account->delivering: the second waits for the first's serial.
+ *             first. What a command moved in (I rows) is remembered for ever, the rest (D, E) for a week. D2 one that is staged and not durable yet
+ *             is found in account->delivering: the second waits for the first's serial.
  */
 #include "store/deliver.h"
 

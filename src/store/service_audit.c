@@ -26,6 +26,13 @@ static const struct act acts[] = {
 	{ IPC_ACCOUNT_PASSWORD, "passwd", offsetof(struct ipc_account_password, address), NOWHERE },
 	{ IPC_ALIAS_ADD, "alias add", offsetof(struct ipc_alias_add, address), NOWHERE },
 	{ IPC_ALIAS_DELETE, "alias delete", offsetof(struct ipc_alias_delete, address), NOWHERE },
+	{ IPC_ACCOUNT_SET, "account set", offsetof(struct ipc_account_set, address), NOWHERE },
+	{ IPC_ACCOUNT_UNDELETE, "undelete --account", offsetof(struct ipc_account_undelete, address), NOWHERE },
+	{ IPC_CODE_ADD, "code add", offsetof(struct ipc_code_add, address), offsetof(struct ipc_code_add, name) },
+	{ IPC_CODE_DELETE, "code delete", offsetof(struct ipc_code_delete, address), NOWHERE },
+	{ IPC_PIN_ADD, "certificate pin", offsetof(struct ipc_pin_add, address), offsetof(struct ipc_pin_add, name) },
+	{ IPC_PIN_DELETE, "certificate unpin", offsetof(struct ipc_pin_delete, address), NOWHERE },
+	{ IPC_UNDELETE, "undelete", offsetof(struct ipc_undelete, address), offsetof(struct ipc_undelete, mailbox) },
 	{ IPC_OPEN_ACCOUNT, "account opened", offsetof(struct ipc_open_account, address), NOWHERE },
 };
 
@@ -40,6 +47,19 @@ static const struct act *find(int type)
 bool audit_is_act(int type)
 {
 	return find(type) != NULL;
+}
+
+static void tell_setting(const struct ipc_account_set *m, struct buf *out)
+{
+	static const char *const names[SET_COUNT] = { [SET_SERVICE_ON] = "services on", [SET_SERVICE_OFF] = "services off", [SET_FLAG_ON] = "flags on",
+		[SET_FLAG_OFF] = "flags off", [SET_POP_FOLDERS] = "pop-folders", [SET_POP_SINCE] = "pop-since", [SET_POP_DELE] = "pop-dele",
+		[SET_QUOTA_BYTES] = "quota", [SET_QUOTA_MESSAGES] = "quota-messages" };
+
+	buf_addf(out, " %s", m->what < SET_COUNT ? names[m->what] : "?");
+	if (m->what != SET_POP_FOLDERS)
+		buf_addf(out, " %llu", (unsigned long long)m->number);
+	for (size_t i = 0; i < m->n_folders; i++)
+		buf_addf(out, " \"%.*s\"", STR_ARG(m->folders[i]));
 }
 
 /* "name address text", and the account when it exists. */
@@ -59,6 +79,10 @@ static void tell(struct store *s, const struct act *act, const void *msg, struct
 
 		buf_addf(out, " %.*s", STR_ARG(*t));
 	}
+	if (act->type == IPC_ACCOUNT_SET)
+		tell_setting(msg, out);
+	else if (act->type == IPC_CODE_DELETE)
+		buf_addf(out, " %u", (unsigned)((const struct ipc_code_delete *)msg)->id);
 }
 
 static void event_of(struct store *s, struct ipc_call *c, const void *msg, struct buf *text, struct audit_event *e)
@@ -111,10 +135,13 @@ void serve_audited(void *ctx, struct ipc_call *c, const void *msg)
 	};
 	const struct ipc_audited *q = msg;
 	struct store *s = ctx;
+	uint64_t account = q->account;
 	const char *service = q->service < SERVICE_COUNT ? services[q->service] : NULL;
 
 	(void)c;
-	audit_note(&s->shard, &(struct audit_event){ .kind = q->kind, .account = q->account, .who = q->user, .service = str_z(service ? service : ""),
+	if (!account && directory_account(&s->directory, q->user, &account) != OK)
+		account = 0; /* whose owner may see who tries */
+	audit_note(&s->shard, &(struct audit_event){ .kind = q->kind, .account = account, .who = q->user, .service = str_z(service ? service : ""),
 		.ip = q->ip, .text = q->text });
 }
 

@@ -41,7 +41,8 @@ def verify(s):
 def _(s):
     e = entries(s)
     check_equal([int(x[0]) for x in e], list(range(1, len(e) + 1)))
-    check_equal([x[6] for x in e[:4]], ["the store was opened", "domain add demo.test", "account add alice@demo.test", "account add bob@demo.test"])
+    check_equal([x[6] for x in e if " set " not in x[6]][:4], ["the store was opened", "domain add demo.test", "account add alice@demo.test",
+                                                            "account add bob@demo.test"])
     check_equal(e[1][2:4], ("command", "uid %d" % os.getuid()))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", e[0][1]), e[0]
 
@@ -95,6 +96,25 @@ def _(s):
     status, _out, err = s.run("audit", "list", "carol@demo.test", check=False)
     check_equal(status, 1)
     check_in("carol@demo.test", err)
+
+
+@case("an account's owner sees who tried its name; settings and codes are told without secrets")
+def _(s):
+    try:
+        s.imap(None, "imap").login("bob@demo.test", "wrong")
+    except Exception:
+        pass
+    end = time.monotonic() + 10
+    while not last(s, "login-refused", "bob@demo.test"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    code = s.run("code", "add", "bob@demo.test", "phone")
+    s.run("account", "set", "bob@demo.test", "sent-copy", "on")
+    told = [e[6] for e in entries(s, "bob@demo.test") if e[2] == "command"]
+    check_in("code add bob@demo.test phone", told)
+    assert any(t.startswith("account set bob@demo.test flags on ") for t in told), told
+    secret = max(code.split(), key=len)
+    assert len(secret) >= 20 and secret not in s.run("audit", "list"), "the code itself is in the log"
 
 
 @case("the chain verifies, also after kill -9 and a restart, and goes on")

@@ -226,7 +226,11 @@ static void an_act_that_cannot_be_recorded_is_not_done(struct fx *f)
 /* A command that changes something and is not recorded is a hole; who adds a message decides here. */
 static void every_command_is_recorded_or_only_reads(void **state)
 {
-	static const int reads[] = { IPC_DIRECTORY_LIST, IPC_STORE_STATUS, IPC_VERIFY_STEP, IPC_AUDIT_LIST, IPC_ACCOUNT_FIND };
+	static const int reads[] = { IPC_DIRECTORY_LIST, IPC_STORE_STATUS, IPC_VERIFY_STEP, IPC_AUDIT_LIST,
+		IPC_ACCOUNT_FIND, IPC_ACCOUNT_SHOW,
+		IPC_CODE_LIST, IPC_PIN_LIST, IPC_DELETED_LIST,
+		/* with the handle of an account whose opening was recorded */
+		IPC_MAILBOX_NUMBERS, IPC_MOVED_FIND, IPC_MOVED_ADD };
 
 	(void)state;
 	for (int type = 0; type < IPC_TYPE_COUNT; type++) {

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	f.can_tls = data[0] & 1;
 	f.may_login = data[0] & 2;
-	f.in_use = (data[0] & 12) == 12;
+	f.open_outcome = (data[0] & 12) == 12 ? IN_USE : OK;
 	f.door.secured = false;
 	f.removed = 0;
 	buf_init(&in, size + 100);

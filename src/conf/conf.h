@@ -149,6 +149,9 @@ struct conf_limits {
 
 	uint64_t pop_line_size_max;
 	uint32_t pop_errors_max;
+	uint32_t pop_messages_max;   /* of a maildrop */
+	int64_t pop_login_delay_ms; /* between two logins to a maildrop; 0: none */
+	uint64_t pop2_line_size_max;
 
 	uint64_t http_line_size_max; /* of a request or field line */
 	uint32_t http_fields_max;    /* of a request */
@@ -165,6 +168,7 @@ struct conf_timeouts {
 	int64_t imap_login_ms;
 	int64_t imap_idle_ms;
 	int64_t pop_ms;
+	int64_t pop2_ms;
 	int64_t http_ms; /* a request and its reply, or waiting for the next */
 	int64_t tls_handshake_ms;
 	int64_t proxy_ms;

@@ -188,6 +188,10 @@ const struct conf_setting conf_settings[] = {
 	COUNT("keywords", limits.keywords_max, "56", 0, 56, "keywords in use in a mailbox"),
 	SIZE("pop_line", limits.pop_line_size_max, "255", 255, 64 * KB, "octets of a POP3 command (RFC 2449 4)"),
 	COUNT("pop_errors", limits.pop_errors_max, "10", 1, MANY, "refused commands after which a POP3 session is closed"),
+	COUNT("pop_messages", limits.pop_messages_max, "1000000", 1, 10000000, "messages of a maildrop; POP opens no larger one"),
+	{ B, "pop_login_delay", CONF_TYPE_DURATION, AT(limits.pop_login_delay_ms), "0s", SECOND, DAY, .zero = true,
+	  .help = "time between two logins to a POP maildrop, announced by LOGIN-DELAY (RFC 2449 6.5); 0 asks for none" },
+	SIZE("pop2_line", limits.pop2_line_size_max, "512", 512, 64 * KB, "octets of a POP2 command (RFC 937: 512)"),
 	SIZE("http_line", limits.http_line_size_max, "8K", 512, 64 * KB, "octets of a line of an HTTP request's head (RFC 9112 3: 8000 at least)"),
 	COUNT("http_fields", limits.http_fields_max, "64", 8, 1000, "fields of an HTTP request's head"),
 	COUNT("codes", limits.codes_max, "20", 1, 50, "authorization codes of an account"),
@@ -201,6 +205,7 @@ const struct conf_setting conf_settings[] = {
 	WAIT("imap_login", imap_login_ms, "1m", "for an IMAP or POP3 session to log in"),
 	WAIT("imap_idle", imap_idle_ms, "30m", "without a command in an IMAP session that is logged in (RFC 9051 5.4: 30m)"),
 	WAIT("pop", pop_ms, "10m", "without a command in a POP3 session that is logged in (RFC 1939 3: 10m)"),
+	WAIT("pop2", pop2_ms, "10m", "without a command in a POP2 session that is logged in (RFC 937: T2)"),
 	WAIT("http", http_ms, "30s", "for an HTTP request to come in, from the one before"),
 	WAIT("tls_handshake", tls_handshake_ms, "30s", "for a TLS handshake to end"),
 	WAIT("proxy", proxy_ms, "5s", "for a whole PROXY header to come"),
@@ -228,7 +233,7 @@ static const struct {
 	[CONF_POP3] = { 110, TLS | LOGINS | SERVED },
 	[CONF_POP3S] = { 995, TLS | IMPLICIT | LOGINS | SERVED },
 	[CONF_LMTP] = { 24, TLS },
-	[CONF_POP2] = { 109, LOGINS },
+	[CONF_POP2] = { 109, LOGINS | SERVED },
 	[CONF_METRICS] = { 9464, SERVED },
 };
 

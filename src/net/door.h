@@ -81,6 +81,7 @@ SUSPENDS enum outcome door_metrics(struct door *d, struct arena *a, struct str *
 SUSPENDS void smtp_session(struct door *d);
 SUSPENDS void imap_session(struct door *d);
 SUSPENDS void pop_session(struct door *d);
+SUSPENDS void pop2_session(struct door *d);
 SUSPENDS void metrics_session(struct door *d);
 
 #endif

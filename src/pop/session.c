@@ -1,5 +1,5 @@
-/* pop/session.c - POP3, the server's side (RFC 1939, 2449, 2595, 3206)
- * Purpose     greet, log in, run commands; the maildrop is the account's INBOX, held exclusively.
+/* pop/session.c - POP3, the server's side (RFC 1939, 2449, 2595, 3206, 6856)
+ * Purpose     greet, log in, run commands; the maildrop is what the login's rules say, held exclusively.
  * Trust       runs in edge; input is hostile; store decides what a handle may see.
  * Owns        struct pop, the list of messages in it, the lock on the maildrop.
  * Suspends    waiting for commands, in calls to auth and store, flushing.
@@ -22,7 +22,7 @@ SUSPENDS void pop_ok(struct pop *p, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	vsnprintf(text, sizeof text, pop_translate(p->lang, fmt), ap);
 	va_end(ap);
 	stream_printf(&p->d->stream, "+OK%s%s\r\n", *text ? " " : "", text);
 }
@@ -30,7 +30,7 @@ SUSPENDS void pop_ok(struct pop *p, const char *fmt, ...)
 SUSPENDS void pop_err(struct pop *p, const char *text)
 {
 	p->n_errors++;
-	stream_printf(&p->d->stream, "-ERR %s\r\n", text);
+	stream_printf(&p->d->stream, "-ERR %s\r\n", pop_translate(p->lang, text));
 }
 
 #define LATER "[SYS/TEMP] Not possible now; try again later"
@@ -44,7 +44,8 @@ static const char *const outcomes[POP_STEP_COUNT][OUTCOME_COUNT] = {
 	},
 	[POP_STEP_LOCK] = {
 		[IN_USE] = "[IN-USE] Another session has the maildrop",
-		[OVER_LIMIT] = "[SYS/PERM] The maildrop has too many messages for POP3",
+		[OVER_LIMIT] = "[LOGIN-DELAY] Too soon after the last login",
+		[FAILED] = "[SYS/PERM] The maildrop cannot be opened: it is damaged or has too many messages",
 	},
 	[POP_STEP_READ] = {
 		[NO_SUCH] = "The message is gone",
@@ -52,6 +53,7 @@ static const char *const outcomes[POP_STEP_COUNT][OUTCOME_COUNT] = {
 	},
 	[POP_STEP_UPDATE] = {
 		[TRY_LATER] = "[SYS/TEMP] Some deleted messages were not removed",
+		[OVER_LIMIT] = "[SYS/PERM] Some deleted messages were not removed",
 		[FAILED] = "[SYS/PERM] Some deleted messages were not removed",
 	},
 };
@@ -82,16 +84,10 @@ static SUSPENDS void run_user(struct pop *p, struct str args)
 	pop_ok(p, "Send PASS"); /* I2: whatever the name */
 }
 
-static SUSPENDS void log_in(struct pop *p, struct str secret)
+SUSPENDS void pop_enter(struct pop *p)
 {
-	enum outcome o = secret.n > IPC_LOGIN_SECRET_MAX ? DENIED : door_login(p->d, str_of(p->user, p->n_user), secret);
+	enum outcome o = pop_drop_open(&p->drop, STR(""), true, &p->command);
 
-	p->n_user = 0;
-	if (o != OK) {
-		pop_say_outcome(p, POP_STEP_LOGIN, o);
-		return;
-	}
-	o = pop_drop_lock(p);
 	if (o != OK) {
 		pop_say_outcome(p, POP_STEP_LOCK, o);
 		door_logout(p->d);
@@ -99,6 +95,17 @@ static SUSPENDS void log_in(struct pop *p, struct str secret)
 	}
 	p->state = POP_TRANSACTION;
 	pop_ok(p, "%zu messages", p->drop.n);
+}
+
+static SUSPENDS void log_in(struct pop *p, struct str secret)
+{
+	enum outcome o = secret.n > IPC_LOGIN_SECRET_MAX ? DENIED : door_login(p->d, str_of(p->user, p->n_user), secret);
+
+	p->n_user = 0;
+	if (o != OK)
+		pop_say_outcome(p, POP_STEP_LOGIN, o);
+	else
+		pop_enter(p);
 }
 
 /* The password is the rest of the line, blanks included (RFC 1939 7). */
@@ -120,11 +127,15 @@ static SUSPENDS void run_capa(struct pop *p, struct str args)
 
 	(void)args;
 	pop_ok(p, "Capabilities follow");
-	stream_write(st, STR("TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"));
+	stream_write(st, STR("TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nUTF8 USER\r\nLANG\r\n"));
+	if (p->d->conf->limits.pop_login_delay_ms)
+		stream_printf(st, "LOGIN-DELAY %lld\r\n", (long long)((p->d->conf->limits.pop_login_delay_ms + 999) / 1000));
 	if (door_may_login(p->d))
 		stream_write(st, STR("USER\r\n"));
-	if (p->state == POP_AUTHORIZATION && door_can_tls(p->d))
+	if (p->state == POP_AUTHORIZATION && door_can_tls(p->d) && !p->utf8)
 		stream_write(st, STR("STLS\r\n"));
+	if (p->state == POP_TRANSACTION) /* a stranger need not know (RFC 2449 6.9) */
+		stream_write(st, STR("IMPLEMENTATION Sallyport\r\n"));
 	stream_write(st, STR(".\r\n"));
 }
 
@@ -135,6 +146,10 @@ static SUSPENDS void run_stls(struct pop *p, struct str args)
 	(void)args;
 	if (!door_can_tls(p->d)) {
 		pop_err(p, p->d->secured ? "TLS is on already" : "TLS is not available here");
+		return;
+	}
+	if (p->utf8) { /* RFC 6856 2.1 */
+		pop_err(p, "STLS comes before UTF8");
 		return;
 	}
 	if (stream_has_input(st)) { /* I3 */
@@ -150,6 +165,32 @@ static SUSPENDS void run_stls(struct pop *p, struct str args)
 		p->closing = true;
 }
 
+/* RFC 6856 2.1. Letters are sent as they are in either mode. */
+static SUSPENDS void run_utf8(struct pop *p, struct str args)
+{
+	(void)args;
+	p->utf8 = true;
+	pop_ok(p, "UTF8 is on");
+}
+
+/* RFC 6856 3. */
+static SUSPENDS void run_lang(struct pop *p, struct str args)
+{
+	const struct pop_language *l = pop_language_find(args);
+
+	if (args.n && !l) {
+		pop_err(p, "No such language");
+	} else if (args.n) {
+		p->lang = l;
+		stream_printf(&p->d->stream, "+OK %.*s %s\r\n", STR_ARG(l->tag), pop_translate(l, "Answers are in English"));
+	} else {
+		pop_ok(p, "Languages follow");
+		for (l = pop_languages; l->tag.n; l++)
+			stream_printf(&p->d->stream, "%.*s %s\r\n", STR_ARG(l->tag), l->about);
+		stream_write(&p->d->stream, STR(".\r\n"));
+	}
+}
+
 static SUSPENDS void run_noop(struct pop *p, struct str args)
 {
 	(void)args;
@@ -159,10 +200,11 @@ static SUSPENDS void run_noop(struct pop *p, struct str args)
 /* I1. */
 static SUSPENDS void run_quit(struct pop *p, struct str args)
 {
-	enum outcome o = p->state == POP_TRANSACTION ? pop_drop_update(p) : OK;
+	enum outcome o = p->state == POP_TRANSACTION ? pop_drop_update(&p->drop, &p->command) : OK;
 
 	(void)args;
 	p->closing = true;
+	p->updated = o == OK;
 	if (o == OK)
 		pop_ok(p, "Bye");
 	else
@@ -185,6 +227,8 @@ static const struct verb verbs[] = {
 	{ STR("PASS"), POP_AUTHORIZATION, ARGS_RAW, run_pass },
 	{ STR("STLS"), POP_AUTHORIZATION, ARGS_NONE, run_stls },
 	{ STR("CAPA"), POP_ANY, ARGS_NONE, run_capa },
+	{ STR("UTF8"), POP_AUTHORIZATION, ARGS_NONE, run_utf8 },
+	{ STR("LANG"), POP_ANY, ARGS_MAYBE, run_lang },
 	{ STR("QUIT"), POP_ANY, ARGS_NONE, run_quit },
 	{ STR("STAT"), POP_TRANSACTION, ARGS_NONE, pop_stat },
 	{ STR("LIST"), POP_TRANSACTION, ARGS_MAYBE, pop_list },
@@ -323,14 +367,15 @@ SUSPENDS void pop_session(struct door *d)
 {
 	struct pop *p = arena_new(&d->arena, struct pop);
 
-	p->d = d;
+	p->d = p->drop.d = d;
 	p->state = POP_AUTHORIZATION;
+	p->lang = pop_languages;
 	arena_init(&p->command, "pop command", IPC_REPLY_MEMORY + 65536);
 	greet(p);
 	while (!p->closing && stream_ok(&d->stream))
 		one_command(p);
 	log_session(p);
-	pop_drop_unlock(p);
+	pop_drop_close(&p->drop);
 	door_logout(d);
 	stream_deadline(&d->stream, LAST_WORDS_MS);
 	stream_flush(&d->stream);

@@ -357,6 +357,7 @@ static void (*const protocols[SERVICE_COUNT])(struct door *d) = {
 	[SERVICE_IMAPS] = imap_session,
 	[SERVICE_POP3] = pop_session,
 	[SERVICE_POP3S] = pop_session,
+	[SERVICE_POP2] = pop2_session,
 	[SERVICE_METRICS] = metrics_session,
 	[SERVICE_LMTP] = smtp_session,
 };

@@ -445,6 +445,25 @@ static bool load_credential(struct account *a)
 	return ok;
 }
 
+static bool note_row(void *arg, const struct engine_row *row)
+{
+	(void)row;
+	*(bool *)arg = true;
+	return false;
+}
+
+static void load_uidl_facts(struct account *a)
+{
+	struct engine_range given = { .partition = a->id, .from = STR("L"), .to = STR("M") };
+	struct buf v;
+
+	engine_range(a->part.port, &given, note_row, &a->has_uidls);
+	buf_init(&v, 64);
+	if (engine_get(a->part.port, NULL, a->id, STR("l"), &v) && !counter_decode(buf_str(&v), &a->uidl_anchor))
+		a->uidl_anchor = 0; /* verify tells; a new one is made */
+	buf_fini(&v);
+}
+
 static int subscription_cmp(const void *x, const void *y)
 {
 	return name_cmp(*(const struct str *)x, *(const struct str *)y);
@@ -460,6 +479,7 @@ static bool load_all(struct account *a)
 	load_range(&l, 'U', load_subscription);
 	if (a->subscriptions.n)
 		qsort(a->subscriptions.v, a->subscriptions.n, sizeof *a->subscriptions.v, subscription_cmp);
+	load_uidl_facts(a);
 	a->oldest_mark_s = prune(a, NULL, 'E', 0);
 	a->oldest_expunged_s = prune(a, NULL, 'X', 0);
 	return !l.bad;
@@ -490,6 +510,7 @@ static enum outcome load(struct shard *s, uint64_t id, struct account **out)
 	a->id = id;
 	partition_open(&a->part, s->port, id, &partition_calls);
 	list_init(&a->selections);
+	list_init(&a->maildrops);
 	list_init(&a->lru);
 	if (!load_all(a)) {
 		account_free(a);
@@ -536,6 +557,32 @@ static const struct {
 	{ "Trash", MBOX_TRASH },
 	{ "Archive", MBOX_ARCHIVE },
 };
+
+static struct str usual_name(uint32_t special)
+{
+	for (size_t i = 0; i < sizeof first_mailboxes / sizeof *first_mailboxes; i++)
+		if (first_mailboxes[i].special == special)
+			return str_z(first_mailboxes[i].name);
+	die("a special use without a name");
+}
+
+enum outcome mailbox_special(struct account *a, uint32_t special, struct mailbox **out)
+{
+	struct str name = usual_name(special);
+
+	for (size_t i = 0; i < a->mailboxes.n; i++)
+		if (a->mailboxes.v[i]->special & special) {
+			*out = a->mailboxes.v[i];
+			return OK;
+		}
+	*out = mailbox_find(a, name);
+	if (*out)
+		return OK;
+	if (a->mailboxes.n >= a->shard->limits->mailboxes_max)
+		return OVER_LIMIT;
+	*out = mailbox_make(a, name, special);
+	return OK;
+}
 
 void account_rows(const struct new_account *n, struct engine_batch *b)
 {

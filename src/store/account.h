@@ -19,7 +19,7 @@ struct mailbox {
 	bool loading;
 	struct gate loaded;
 	unsigned pins; /* selections and tasks that hold it across a suspension */
-	unsigned n_selections, n_exclusive;
+	unsigned n_selections;
 	bool dirty; /* its row goes with the next batch */
 	bool gone;  /* deleted; freed with the last pin */
 };
@@ -44,7 +44,9 @@ struct account {
 	struct VEC(struct mailbox *) changed;	/* touched by the forming batch: pinned */
 	struct VEC(struct mailbox *) under_way; /* by the one that went: pinned */
 	struct VEC(struct delivering) delivering;
-	struct node selections;
+	struct node selections, maildrops;
+	uint64_t uidl_anchor; /* store/uidl.h; 0: none yet */
+	bool has_uidls;	      /* some message has an id that was given to it */
 	int64_t oldest_mark_s, oldest_expunged_s; /* INT64_MAX: none */
 	struct node lru;
 	unsigned pins, n_handles;
@@ -89,6 +91,8 @@ static inline SUSPENDS bool account_wait(struct account *a, uint64_t serial)
 void account_change_lazily(struct account *a, struct mailbox *m);
 bool account_over_quota(const struct account *a, uint64_t bytes, uint64_t messages); /* that many more would pass it */
 
+/* The first mailbox of a special use; else the one of its usual name; else a new one. OVER_LIMIT: the account has too many. */
+enum outcome mailbox_special(struct account *a, uint32_t special, struct mailbox **out) MUST_USE;
 struct mailbox *mailbox_new(struct account *a, struct str name);
 /* A new one in the account, its row staged with the next batch. The name is clean and not taken, and the limits allow it. */
 struct mailbox *mailbox_make(struct account *a, struct str name, uint32_t special);

@@ -148,6 +148,7 @@ static void prepare_moved(struct account *a, struct mailbox *m, const struct let
 	uidl_row_encode(l->uidl, &v);
 	engine_put(account_batch(a), KEY_STR(key_u64(key_of('L'), r->email)), buf_str(&v));
 	buf_fini(&v);
+	a->has_uidls = true;
 }
 
 static enum outcome place(struct account *a, struct mailbox *m, const struct letter *l, struct placed *out)

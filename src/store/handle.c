@@ -6,6 +6,7 @@
 #include "base/die.h"
 #include "ipc_gen.h"
 #include "store/account.h"
+#include "store/maildrop.h"
 
 #define FIELD_BITS 20
 #define FIELD_MASK ((1u << FIELD_BITS) - 1)
@@ -115,6 +116,8 @@ void handle_release(struct shard *s, struct handle *h)
 
 	while (!list_empty(&h->selections))
 		selection_free(list_entry(h->selections.next, struct selection, in_handle));
+	maildrop_free(h->drop);
+	h->drop = NULL;
 	h->account = NULL;
 	h->peer = NULL;
 	*vec_push(&s->handles.free) = (uint32_t)h->number & FIELD_MASK;
@@ -219,7 +222,6 @@ void selection_free(struct selection *x)
 	list_del(&x->in_handle);
 	list_del(&x->in_account);
 	m->n_selections--;
-	m->n_exclusive -= x->exclusive;
 	vec_free(&x->recent);
 	vec_free(&x->silent);
 	free(x);

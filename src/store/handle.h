@@ -14,6 +14,7 @@
 
 struct account;
 struct mailbox;
+struct maildrop;
 struct shard;
 
 #define HANDLES_MAX (1u << 20)
@@ -31,7 +32,7 @@ struct selection {
 	struct handle *handle;
 	struct mailbox *mailbox; /* pinned */
 	struct node in_handle, in_account;
-	bool readonly, exclusive;
+	bool readonly;
 	bool armed;	     /* no changed was cast since the last sync */
 	uint64_t seen_flags; /* rows of higher modseq are news */
 	uint64_t seen_dead;  /* tombstones of higher modseq are news */
@@ -59,6 +60,7 @@ struct handle {
 	struct peer *peer;	 /* an edge's, to be told of news: once it has called; NULL before, and when it is gone */
 	struct node selections;
 	uint32_t last_selection;
+	struct maildrop *drop; /* a POP session's; NULL: none is open */
 };
 
 struct edge_seen {

@@ -497,6 +497,22 @@ bool uidl_row_decode(struct str v, struct str *uidl)
 	return cur_done(&c) && uidl_is_sound(*uidl);
 }
 
+void hidden_row_encode(const struct hidden_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	buf_add(out, str_of(r->bits, sizeof r->bits));
+}
+
+bool hidden_row_decode(struct str v, struct hidden_row *out)
+{
+	struct cur c = value_cur(v);
+	struct str bits = cur_bytes(&c, sizeof out->bits);
+
+	if (bits.n)
+		memcpy(out->bits, bits.p, sizeof out->bits);
+	return cur_done(&c);
+}
+
 void domain_row_encode(const struct domain_row *r, struct buf *out)
 {
 	put_u8(out, VERSION);

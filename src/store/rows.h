@@ -16,6 +16,8 @@
  *   S                settings_row; absent: defaults
  *   A id             code_row                       a id             code_use_row
  *   K fingerprint    pin_row
+ *   l                counter: the anchor of UIDLs
+ *   k rules chunk    hidden_row: emails that POP deleted and kept
  * In the directory's:
  *   d domain         domain_row                     a domain 0 local entry_row
  *   l domain 0 local alias_row                      i account        address
@@ -166,6 +168,12 @@ struct mark_row {
 
 #define UIDL_SIZE_MAX 70 /* RFC 1939 7 */
 
+/* A bit an email id: those of HIDDEN_BITS ids from chunk * HIDDEN_BITS on. */
+#define HIDDEN_BITS 4096
+struct hidden_row {
+	uint8_t bits[HIDDEN_BITS / 8];
+};
+
 struct domain_row {
 	int64_t created_s;
 	struct str first; /* local part of its first account, or empty */
@@ -232,6 +240,8 @@ bool mark_row_decode(struct str v, struct mark_row *out);
 bool uidl_is_sound(struct str uidl); /* 1 to UIDL_SIZE_MAX bytes of 0x21 to 0x7e */
 void uidl_row_encode(struct str uidl, struct buf *out);
 bool uidl_row_decode(struct str v, struct str *uidl);
+void hidden_row_encode(const struct hidden_row *r, struct buf *out);
+bool hidden_row_decode(struct str v, struct hidden_row *out);
 void domain_row_encode(const struct domain_row *r, struct buf *out);
 bool domain_row_decode(struct str v, struct domain_row *out);
 void entry_row_encode(const struct entry_row *r, struct buf *out);

@@ -52,6 +52,12 @@ void session_leave(struct session *x);
 enum outcome session_name(struct session *x, struct str name, struct str *out) MUST_USE;
 
 struct seqmap session_map(struct session *x); /* the selection's numbers now */
+/* Moves messages from one mailbox to another, pinned by the caller; those that are gone are passed over. NO_SUCH: the other is gone. */
+SUSPENDS enum outcome messages_move(
+	struct session *x, struct mailbox *from, const uint32_t *uids, size_t n, struct mailbox *to) MUST_USE;
+/* q's bytes of message q->uid in a mailbox whose view is loaded, appended. NO_SUCH: the message is gone. */
+SUSPENDS enum outcome message_read(struct session *x, const struct mailbox *m, const struct ipc_read_body *q, struct buf *out) MUST_USE;
+
 bool selection_recent(const struct selection *x, uint32_t uid);
 
 /* Handlers, by family; the table is in service.c. */
@@ -86,6 +92,11 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(set_flags, SET_FLAGS)                                                                                        \
 	X(expunge, EXPUNGE)                                                                                            \
 	X(copy, COPY)                                                                                                  \
+	X(maildrop_open, MAILDROP_OPEN)                                                                                \
+	X(maildrop_list, MAILDROP_LIST)                                                                                \
+	X(maildrop_read, MAILDROP_READ)                                                                                \
+	X(maildrop_remove, MAILDROP_REMOVE)                                                                            \
+	X(maildrop_close, MAILDROP_CLOSE)                                                                              \
 	X(search, SEARCH)                                                                                              \
 	X(domain_add, DOMAIN_ADD)                                                                                      \
 	X(domain_delete, DOMAIN_DELETE)                                                                                \

@@ -333,3 +333,28 @@ SUSPENDS void serve_copy(void *ctx, struct ipc_call *c, const void *msg)
 	ipc_copy_reply_send(c, copy(&x, q, &r), &r);
 	session_leave(&x);
 }
+
+/* ---- moved by POP */
+
+SUSPENDS enum outcome messages_move(struct session *x, struct mailbox *from, const uint32_t *uids, size_t n, struct mailbox *to)
+{
+	struct copying c = { .v = arena_array(&x->work, n + 1, sizeof *c.v), .n = n, .from = from, .to = to, .move = true };
+	struct ipc_copy_reply unused = { 0 };
+	enum outcome o = session_wait(x, x->account->part.staged);
+
+	for (size_t i = 0; i < n; i++)
+		c.v[i].uid = uids[i];
+	if (o != OK)
+		return o;
+	mailbox_pin(from);
+	mailbox_pin(to);
+	if (!read_parts(x, &c) || !mailbox_settle(to) || !session_again(x))
+		o = REVOKED;
+	else if (from->gone || to->gone)
+		o = NO_SUCH;
+	else
+		o = stage_copy(x, &c, &unused);
+	mailbox_unpin(from);
+	mailbox_unpin(to);
+	return o == OK ? session_wait(x, x->account->part.staged) : o;
+}

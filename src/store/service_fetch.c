@@ -191,16 +191,15 @@ SUSPENDS void serve_fetch(void *ctx, struct ipc_call *c, const void *msg)
 
 /* ---- read_body */
 
-static SUSPENDS enum outcome read_body(struct session *x, const struct ipc_read_body *q, struct buf *out)
+SUSPENDS enum outcome message_read(struct session *x, const struct mailbox *m, const struct ipc_read_body *q, struct buf *out)
 {
-	struct mailbox *m = x->sel->mailbox;
 	struct message_row row;
 	struct parts parts;
 	uint32_t at, mailbox = m->id;
 	enum outcome o;
 	size_t n = q->n < IPC_READ_BODY_BYTES_MAX ? q->n : IPC_READ_BODY_BYTES_MAX;
 
-	if (!view_find(m->view, q->uid, &at) || q->uid >= x->sel->known)
+	if (!view_find(m->view, q->uid, &at))
 		return NO_SUCH;
 	row = view_row(m->view, at);
 	o = session_wait(x, x->account->part.staged);
@@ -214,6 +213,11 @@ static SUSPENDS enum outcome read_body(struct session *x, const struct ipc_read_
 		o = read_message(x->account, parts.prefix, row.blob, q->at, n, out);
 	buf_fini(&parts.row);
 	return o;
+}
+
+static SUSPENDS enum outcome read_body(struct session *x, const struct ipc_read_body *q, struct buf *out)
+{
+	return q->uid < x->sel->known ? message_read(x, x->sel->mailbox, q, out) : NO_SUCH;
 }
 
 SUSPENDS void serve_read_body(void *ctx, struct ipc_call *c, const void *msg)

@@ -295,9 +295,7 @@ static void move_selections(struct account *a, struct mailbox *from, struct mail
 		s->mailbox = to;
 		mailbox_pin(to);
 		to->n_selections++;
-		to->n_exclusive += s->exclusive;
 		from->n_selections--;
-		from->n_exclusive -= s->exclusive;
 		mailbox_unpin(from);
 	}
 }

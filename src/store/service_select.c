@@ -83,8 +83,6 @@ static void open_selection(struct session *x, struct mailbox *m, const struct ip
 
 	x->sel = s;
 	s->readonly = q->readonly;
-	s->exclusive = q->exclusive;
-	m->n_exclusive += s->exclusive;
 	s->seen_flags = m->view->modseq_max;
 	s->seen_dead = m->view->dead_modseq_max;
 	take_recent(s);
@@ -129,8 +127,6 @@ static SUSPENDS enum outcome select_(struct session *x, const struct ipc_select 
 		if (!session_again(x))
 			return REVOKED;
 	}
-	if (q->exclusive && m->n_exclusive)
-		return IN_USE;
 	if (too_many(x->handle))
 		return OVER_LIMIT;
 	open_selection(x, m, q, r);

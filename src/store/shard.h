@@ -39,6 +39,12 @@ struct shard_stats {
 		n_failed_commits;
 };
 
+/* When each set of POP rules was last logged in to (store/maildrop.c), by account and owner. */
+struct pop_logins {
+	struct map last; /* sched_now_ms + 1, as the pointer */
+	int64_t pruned_ms;
+};
+
 struct shard {
 	struct store *store;
 	uint8_t number;
@@ -52,6 +58,7 @@ struct shard {
 	struct handles handles;
 	struct lane lane;
 	struct audit audit;
+	struct pop_logins pop_logins;
 	struct node repairs;
 	struct shard_stats stats;
 	struct gate closing_gate;

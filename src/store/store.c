@@ -110,6 +110,7 @@ static bool shard_open(struct store *s)
 	x->limits = &s->limits;
 	x->port = s->engine->ops->port_open(s->engine, s->sched);
 	map_init(&x->accounts, 0);
+	map_init(&x->pop_logins.last, 0);
 	list_init(&x->lru);
 	list_init(&x->repairs);
 	gate_init(&x->closing_gate);
@@ -125,6 +126,7 @@ static SUSPENDS void store_free(struct store *s)
 	accounts_free(x);
 	handles_fini(&x->handles);
 	map_fini(&x->accounts);
+	map_fini(&x->pop_logins.last);
 	lane_fini(x);
 	audit_fini(x);
 	directory_fini(&s->directory);

@@ -506,6 +506,31 @@ static bool walk_uidl(void *arg, const struct engine_row *row)
 	return true;
 }
 
+static bool walk_hidden(void *arg, const struct engine_row *row)
+{
+	struct checked_account *c = arg;
+	struct cur key = cur_of(str_from(row->key, 5));
+	uint64_t first = cur_be64(&key) * HIDDEN_BITS;
+	struct hidden_row h;
+
+	if (piece_ends(c, row))
+		return false;
+	if (!hidden_row_decode(row->value, &h) || !cur_done(&key) || first >= c->head.email_next)
+		bad(c->r, "V17", "account %" PRIu64 ": a row of what POP deleted and kept does not decode", c->id);
+	return true;
+}
+
+static void check_anchor(struct checked_account *c)
+{
+	uint64_t anchor;
+	struct buf v;
+
+	buf_init(&v, 256);
+	if (get(c->r, c->id, key_of('l'), &v) && (!counter_decode(buf_str(&v), &anchor) || !anchor))
+		bad(c->r, "V17", "account %" PRIu64 ": the anchor of its UIDLs does not decode", c->id);
+	buf_fini(&v);
+}
+
 static SUSPENDS void check_account(struct run *r, uint64_t id)
 {
 	struct checked_account *c = mem_new(struct checked_account);
@@ -534,6 +559,8 @@ static SUSPENDS void check_account(struct run *r, uint64_t id)
 		walk(c, 'E', walk_age);
 		walk(c, 'I', walk_moved);
 		walk(c, 'L', walk_uidl);
+		walk(c, 'k', walk_hidden);
+		check_anchor(c);
 	}
 	buf_fini(&v);
 	vec_free(&c->mailboxes);

@@ -27,12 +27,12 @@ struct fake {
 	unsigned n_accepted;
 	size_t n_rcpts;     /* of the last */
 	enum outcome letter_outcome;
-	/* POP3 */
+	/* POP */
 	struct str messages[4];
-	size_t n_messages;
-	bool in_use;
-	uint32_t removed; /* bit set of UIDs */
-	unsigned n_unselected;
+	size_t n_messages, n_shown;
+	enum outcome open_outcome; /* of the maildrop */
+	uint32_t removed; /* bit set of indexes */
+	unsigned n_closed;
 };
 
 static struct fake *fake_now; /* calls have no context of their own */
@@ -176,58 +176,57 @@ enum outcome ipc_letter_within(struct link *l, const struct ipc_letter *m, struc
 	return fake_now->letter_outcome;
 }
 
-/* ---- store, for POP3 */
+/* ---- store, for POP */
 
-enum outcome ipc_select(struct link *l, const struct ipc_select *m, struct ipc_select_reply *r, struct arena *a)
+enum outcome ipc_maildrop_open(struct link *l, const struct ipc_maildrop_open *m, struct ipc_maildrop_open_reply *r, struct arena *a)
 {
 	(void)l, (void)a;
-	die_unless(m->exclusive && str_eq(m->name, STR("INBOX")), "select");
-	*r = (struct ipc_select_reply){ .sel = 3, .uidvalidity = 99, .messages = (uint32_t)fake_now->n_messages };
-	return fake_now->in_use ? IN_USE : OK;
+	if (m->folder.n && !str_eq(m->folder, STR("my box")))
+		return NO_SUCH;
+	fake_now->n_shown = m->folder.n ? 1 : fake_now->n_messages;
+	*r = (struct ipc_maildrop_open_reply){ .messages = (uint32_t)fake_now->n_shown };
+	return fake_now->open_outcome;
 }
 
-enum outcome ipc_unselect(struct link *l, const struct ipc_unselect *m)
+enum outcome ipc_maildrop_close(struct link *l, const struct ipc_maildrop_close *m)
 {
 	(void)l, (void)m;
-	fake_now->n_unselected++;
+	fake_now->n_closed++;
 	return OK;
 }
 
 /* One row an answer: pages are followed. */
-enum outcome ipc_fetch(struct link *l, const struct ipc_fetch *m, struct ipc_fetch_reply *r, struct arena *a)
+enum outcome ipc_maildrop_list(struct link *l, const struct ipc_maildrop_list *m, struct ipc_maildrop_list_reply *r, struct arena *a)
 {
-	struct ipc_row *row = arena_new(a, struct ipc_row);
+	struct ipc_drop_row *row = arena_new(a, struct ipc_drop_row);
 
 	(void)l;
-	*r = (struct ipc_fetch_reply){ 0 };
-	for (size_t i = 0; i < fake_now->n_messages; i++) {
-		uint32_t uid = (uint32_t)i * 2 + 2;
-
-		if (uid <= m->after)
-			continue;
-		*row = (struct ipc_row){ .seq = (uint32_t)i + 1, .uid = uid, .size = (uint32_t)fake_now->messages[i].n };
-		*r = (struct ipc_fetch_reply){ .rows = row, .n_rows = 1, .more = i + 1 < fake_now->n_messages };
-		break;
-	}
+	*r = (struct ipc_maildrop_list_reply){ .rows = row };
+	if (m->from >= fake_now->n_shown || m->n_max == 0)
+		return OK;
+	row->size = (uint32_t)fake_now->messages[m->from].n;
+	row->uidl = m->want_uidl ? arena_fmt(a, "id-%u", m->from) : STR("");
+	r->n_rows = 1;
+	r->more = m->from + 1 < fake_now->n_shown;
 	return OK;
 }
 
-enum outcome ipc_read_body(struct link *l, const struct ipc_read_body *m, struct ipc_read_body_reply *r, struct arena *a)
+enum outcome ipc_maildrop_read(struct link *l, const struct ipc_maildrop_read *m, struct ipc_maildrop_read_reply *r, struct arena *a)
 {
-	struct str letter = fake_now->messages[m->uid / 2 - 1];
+	struct str letter = fake_now->messages[m->number];
 
 	(void)l, (void)a;
 	r->bytes = str_sub(letter, m->at, m->n < 5 ? m->n : 5);
 	return OK;
 }
 
-enum outcome ipc_expunge(struct link *l, const struct ipc_expunge *m, struct ipc_expunge_reply *r, struct arena *a)
+enum outcome ipc_maildrop_remove_within(struct link *l, const struct ipc_maildrop_remove *m, int64_t timeout_ms)
 {
-	(void)l, (void)a, (void)r;
-	die_unless(!m->only_deleted && m->n_uids, "expunge");
-	for (size_t i = 0; i < m->n_uids; i++)
-		for (uint32_t uid = m->uids[i].lo; uid <= m->uids[i].hi; uid++)
-			fake_now->removed |= 1u << uid;
+	(void)l, (void)timeout_ms;
+	die_unless(m->n_numbers, "remove");
+	for (size_t i = 0; i < m->n_numbers; i++)
+		for (uint32_t n = m->numbers[i].lo; n <= m->numbers[i].hi; n++)
+			fake_now->removed |= 1u << n;
 	return OK;
 }
 

@@ -259,8 +259,7 @@ ON(mem, an_act_that_cannot_be_recorded_is_not_done)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(rocks_a_whole_chain), TESTS(changed_record), TESTS(removed_record),
-		TESTS(removed_end), TESTS(damaged_record),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(rocks_a_whole_chain), TESTS(changed_record), TESTS(removed_record), TESTS(removed_end), TESTS(damaged_record),
 		TESTS(fields_have_borders), TESTS(pruned), TESTS(floods_are_counted), TESTS(long_fields_are_cut),
 		cmocka_unit_test(mem_an_act_that_cannot_be_recorded_is_not_done), cmocka_unit_test(every_command_is_recorded_or_only_reads) };
 

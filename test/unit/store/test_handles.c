@@ -101,28 +101,6 @@ static void edge_gone_before_the_grant(struct fx *f)
 	assert_int_equal(f->store->shard.handles.n, 2);
 }
 
-static void exclusive_is_for_one(struct fx *f)
-{
-	struct ipc_select q = { .name = STR("INBOX"), .exclusive = 1 };
-	struct ipc_select_reply r = { 0 }, mine = { 0 };
-	struct ipc_unselect u;
-	uint64_t other;
-
-	fx_account(f);
-	assert_int_equal(fx_login(f, "alice@x.test", 1, &other), OK);
-	q.handle = f->handle;
-	assert_int_equal(ipc_select(&f->edge[0], &q, &mine, &f->a), OK);
-	q.handle = other;
-	assert_int_equal(ipc_select(&f->edge[1], &q, &r, &f->a), IN_USE);
-	q.exclusive = 0;
-	assert_int_equal(ipc_select(&f->edge[1], &q, &r, &f->a), OK);
-	u = (struct ipc_unselect){ f->handle, mine.sel };
-	assert_int_equal(ipc_unselect(&f->edge[0], &u), OK);
-	assert_int_equal(ipc_unselect(&f->edge[0], &u), BAD_STATE);
-	q.exclusive = 1;
-	assert_int_equal(ipc_select(&f->edge[1], &q, &r, &f->a), OK);
-}
-
 static void owns(struct fx *f)
 {
 	struct ipc_owns q = { .edge_life = 1, .from = { STR("alice+list"), STR("X.test") } };
@@ -223,7 +201,6 @@ BOTH(never_granted)
 BOTH(logout_ends_it)
 BOTH(password_ends_all)
 BOTH(edge_gone_before_the_grant)
-BOTH(exclusive_is_for_one)
 BOTH(owns)
 BOTH(account_deleted)
 BOTH(commands_open_accounts)
@@ -231,7 +208,7 @@ BOTH(commands_open_accounts)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TESTS(granted_to_one_edge), TESTS(never_granted), TESTS(logout_ends_it),
-		TESTS(password_ends_all), TESTS(edge_gone_before_the_grant), TESTS(exclusive_is_for_one), TESTS(owns),
+		TESTS(password_ends_all), TESTS(edge_gone_before_the_grant), TESTS(owns),
 		TESTS(account_deleted), TESTS(commands_open_accounts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,6 +286,15 @@ static void d_uidl(struct fx *f)
 	buf_fini(&v);
 }
 
+static void d_hidden(struct fx *f)
+{
+	put_row(f, f->account, key_u64(key_u32(key_of('k'), 0), 0), STR("\1short"));
+}
+static void d_anchor(struct fx *f)
+{
+	put_row(f, f->account, key_of('l'), STR("x"));
+}
+
 static const struct {
 	const char *rule;
 	void (*damage)(struct fx *f);
@@ -319,6 +328,8 @@ static const struct {
 	{ "V15", d_deleted_age },
 	{ "V15", d_deleted_nowhere },
 	{ "V2", d_deleted_parts },
+	{ "V17", d_hidden },
+	{ "V17", d_anchor },
 	{ "V3", d_deleted_ref },
 };
 

@@ -174,6 +174,7 @@ struct conf_timeouts {
 	int64_t proxy_ms;
 	int64_t call_ms;
 	int64_t scan_ms; /* of processor time */
+	int64_t command_ms;
 	int64_t stop_ms;
 	int64_t dns_ms;
 };

@@ -213,6 +213,8 @@ const struct conf_setting conf_settings[] = {
 	WAIT("scan", scan_ms, "5s",
 		"processor time for reading what one letter contains; a process that takes more is ended, and the letter is kept unparsed after a second time"),
 	WAIT("dns", dns_ms, "5s", "for the answer of a resolver"),
+	WAIT("command", command_ms, "10m",
+		"without a word from a backup or restore, which keep store from collecting what was deleted; then it is ended"),
 	WAIT("stop", stop_ms, "10s", "for sessions to end when the server stops"),
 #undef B
 };

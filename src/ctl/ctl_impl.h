@@ -34,6 +34,7 @@ extern const struct command ctl_config_commands[];
 extern const struct command ctl_audit_commands[];
 extern const struct command ctl_watch_commands[]; /* status, verify */
 extern const struct command ctl_undelete_commands[];
+extern const struct command ctl_backup_check_commands[], ctl_backup_commands[], ctl_prune_commands[]; /* in this order */
 
 /* The exit status for an outcome; one that is not OK is explained on standard error as "sallyport: what name: why". */
 int ctl_done(enum outcome o, const char *what, const char *name);

@@ -50,6 +50,12 @@ SUSPENDS enum outcome directory_account_delete(struct directory *d, const struct
 SUSPENDS enum outcome directory_account_undelete(struct directory *d, const struct ipc_addr *address) MUST_USE;
 SUSPENDS enum outcome directory_alias_add(struct directory *d, const struct ipc_alias_add *q) MUST_USE;
 SUSPENDS enum outcome directory_alias_delete(struct directory *d, const struct ipc_addr *address) MUST_USE;
+/* The numbers of the last two runs of backup into a directory of that number. */
+struct backup_mark {
+	char newest[16], before[16];
+};
+SUSPENDS enum outcome directory_put_mark(
+	struct directory *d, struct str dir, const struct backup_mark *mark) MUST_USE;
 void directory_list(
 	struct directory *d, const struct ipc_directory_list *q, struct arena *a, struct ipc_directory_list_reply *r);
 

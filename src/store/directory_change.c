@@ -661,6 +661,17 @@ enum outcome directory_alias_add(struct directory *d, const struct ipc_alias_add
 	LOCKED(alias_add(d, q, &a));
 }
 
+static SUSPENDS enum outcome put_mark(struct directory *d, struct str dir, const struct backup_mark *mark)
+{
+	engine_put(partition_batch(&d->part), KEY_STR(key_bytes(key_of('b'), dir)), str_of(mark, sizeof *mark));
+	return commit(&d->part);
+}
+
+enum outcome directory_put_mark(struct directory *d, struct str dir, const struct backup_mark *mark)
+{
+	LOCKED(put_mark(d, dir, mark));
+}
+
 enum outcome directory_alias_delete(struct directory *d, const struct ipc_addr *address)
 {
 	LOCKED(alias_delete(d, address, &a));

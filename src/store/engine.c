@@ -92,6 +92,14 @@ enum outcome engine_blob_put(struct engine_batch *b, uint64_t id, const struct b
 	return OK;
 }
 
+void engine_blob_copy(struct engine_batch *b, uint64_t id, struct str bytes)
+{
+	struct engine_blob blob = { .id = id, .heap = mem_dup(bytes.p, bytes.n) };
+
+	blob.bytes = str_of(blob.heap, bytes.n);
+	*vec_push(&b->blobs) = blob;
+}
+
 bool engine_batch_next(const struct engine_batch *b, size_t *at, struct engine_row *op)
 {
 	struct op_head h;
@@ -163,12 +171,17 @@ static void do_version(void *arg)
 {
 	struct read *r = arg;
 
-	r->at = r->port->engine->ops->version(r->port, r->number);
+	r->at = r->port->engine->ops->version(r->port, r->snap, r->number);
 }
 
 uint64_t engine_version(struct engine_port *p, uint64_t partition)
 {
-	struct read r = { .port = p, .number = partition };
+	return engine_version_at(p, NULL, partition);
+}
+
+uint64_t engine_version_at(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition)
+{
+	struct read r = { .port = p, .snap = snap, .number = partition };
 
 	sched_call(p->sched, do_version, &r);
 	return r.at;

@@ -70,6 +70,8 @@ void engine_ref_del(struct engine_batch *b, struct str key);
 void engine_blob_del(struct engine_batch *b, uint64_t id);
 /* The bytes of a letter: copied when they are in the record, else mapped here. FAILED: the kernel refused. */
 enum outcome engine_blob_put(struct engine_batch *b, uint64_t id, const struct body *body) MUST_USE;
+/* The same from bytes in memory, which are copied. */
+void engine_blob_copy(struct engine_batch *b, uint64_t id, struct str bytes);
 /* The operations in their order; *at starts at 0. False at the end. */
 bool engine_batch_next(const struct engine_batch *b, size_t *at, struct engine_row *op);
 
@@ -113,7 +115,7 @@ struct engine_ops {
 	bool (*get)(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key,
 		struct buf *out);
 	void (*range)(struct engine_port *p, const struct engine_range *r, engine_each *each, void *arg);
-	uint64_t (*version)(struct engine_port *p, uint64_t partition);
+	uint64_t (*version)(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition);
 	enum outcome (*blob_get)(struct engine_port *p, uint64_t id, uint64_t at, size_t n, struct buf *out);
 	bool (*blob_next)(struct engine_port *p, const struct engine_snapshot *snap, uint64_t after,
 		struct engine_blob_info *out);
@@ -141,6 +143,7 @@ bool engine_get(
 	struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition, struct str key, struct buf *out);
 void engine_range(struct engine_port *p, const struct engine_range *r, engine_each *each, void *arg);
 uint64_t engine_version(struct engine_port *p, uint64_t partition);
+uint64_t engine_version_at(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition);
 /* Appends n bytes from at, fewer at the body's end. A read of all of it checks the checksum. NO_SUCH, FAILED (damaged or unreadable). */
 enum outcome engine_blob_get(struct engine_port *p, uint64_t id, uint64_t at, size_t n, struct buf *out) MUST_USE;
 /* The body with the lowest id above after. */

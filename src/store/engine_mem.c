@@ -72,11 +72,6 @@ static uint64_t version_of(const struct omap *m, uint64_t partition)
 	return n;
 }
 
-static uint64_t mem_version(struct engine_port *base, uint64_t partition)
-{
-	return version_of(&((struct port *)(void *)base)->mem->map, partition);
-}
-
 struct blob_head {
 	int64_t created_s;
 };
@@ -269,6 +264,11 @@ static void mem_commit(struct engine_port *base, struct engine_batch *b)
 static const struct omap *map_of(struct engine_port *base, const struct engine_snapshot *snap)
 {
 	return snap ? &snap->map : &((struct port *)(void *)base)->mem->map;
+}
+
+static uint64_t mem_version(struct engine_port *base, const struct engine_snapshot *snap, uint64_t partition)
+{
+	return version_of(map_of(base, snap), partition);
 }
 
 static bool mem_get(struct engine_port *base, const struct engine_snapshot *snap, uint64_t partition, struct str key,

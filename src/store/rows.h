@@ -23,6 +23,7 @@
  *   l domain 0 local alias_row                      i account        address
  *   w account        domain, local: being made, deleted or retired
  *   z account        retired_row: deleted, kept for undelete
+ *   b directory      the numbers of the last two runs of backup into it
  *   c                counter                        f fingerprint account   no value: who has pinned the certificate
  * In a queue lane's:
  *   Q id             queued_row                     T id             a byte a recipient: 1 when done

@@ -3,6 +3,7 @@
  */
 #include "store/service.h"
 
+#include "store/backup.h"
 #include "store/names.h"
 #include "store/service_audit.h"
 
@@ -27,6 +28,7 @@ static void gone(void *ctx, struct peer *p)
 
 	if (peer_role(p) == ROLE_EDGE_USER || peer_role(p) == ROLE_CTL)
 		handles_holder_gone(&s->shard, holder_of(p));
+	backup_gone(s, p);
 }
 
 void store_service_init(struct store *s)

@@ -6,6 +6,8 @@
 #include "store/account.h"
 #include "store/directory.h"
 
+struct backup;
+
 struct store {
 	struct shard shard; /* the one there is; handles name it by their top byte */
 	struct store_limits limits;
@@ -20,6 +22,7 @@ struct store {
 	ipc_handler *handlers[IPC_TYPE_COUNT];
 	bool keep_garbage;
 	unsigned n_holding; /* backups and restores under way: nothing is collected meanwhile */
+	struct VEC(struct backup *) backups;
 };
 
 #define STORE_WORK_MAX ((size_t)4 << 30) /* cap of a request's own arena: what a mailbox of millions needs */
@@ -121,7 +124,14 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(account_undelete, ACCOUNT_UNDELETE)                              \
 	X(audited, AUDITED)                                                                                            \
 	X(audit_list, AUDIT_LIST)                                                                                      \
-	X(account_find, ACCOUNT_FIND)
+	X(account_find, ACCOUNT_FIND) \
+	X(backup_begin, BACKUP_BEGIN)                                                                                  \
+	X(backup_accounts, BACKUP_ACCOUNTS)                                                                            \
+	X(backup_rows, BACKUP_ROWS)                                                                                    \
+	X(backup_bodies, BACKUP_BODIES)                                                                                \
+	X(backup_read, BACKUP_READ)                                                                                    \
+	X(backup_mark, BACKUP_MARK)                                                                                    \
+	X(backup_end, BACKUP_END)
 #define X(name, NAME) void serve_##name(void *ctx, struct ipc_call *c, const void *msg);
 STORE_HANDLERS(X)
 #undef X

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "store/audit.h"
+#include "store/backup.h"
 #include "store/deleted.h"
 #include "store/garbage.h"
 #include "store/queue.h"
@@ -83,6 +84,7 @@ static void janitor(void *arg)
 		if (s->shard.closing)
 			break;
 		write_lazies(&s->shard);
+		backups_expire(s);
 		directory_sweep(&s->directory);
 		if (sched_now_ms(s->sched) >= head_ms) {
 			log_audit_head(s);
@@ -123,6 +125,7 @@ static SUSPENDS void store_free(struct store *s)
 {
 	struct shard *x = &s->shard;
 
+	backups_free(s);
 	accounts_free(x);
 	handles_fini(&x->handles);
 	map_fini(&x->accounts);

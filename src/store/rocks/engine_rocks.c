@@ -142,15 +142,19 @@ static void rocks_range(struct engine_port *p, const struct engine_range *range,
 	free(keys);
 }
 
-static uint64_t rocks_version(struct engine_port *p, uint64_t partition)
+static uint64_t rocks_version(struct engine_port *p, const struct engine_snapshot *snap, uint64_t partition)
 {
-	struct rkey k;
+	struct rocks *r = of(p);
 	uint64_t version = 0;
+	char *error = NULL;
+	struct rkey k;
 	size_t n;
 	char *v;
 
 	rocks_key(&k, 'v', partition, STR(""));
-	v = rocks_value(of(p), &k, &n);
+	v = rocksdb_get(r->db, options_of(r, snap), k.p, k.n, &n, &error);
+	if (error)
+		rocks_die(r, "get", error);
 	if (v && n == 8)
 		memcpy(&version, v, 8);
 	rocksdb_free(v);

@@ -7,6 +7,7 @@
 #define SALLYPORT_STORE_ROCKS_SEGMENT_H
 
 #include "base/buf.h"
+#include "base/crc.h"
 #include "base/outcome.h"
 #include "base/vec.h"
 
@@ -16,8 +17,6 @@
 #define SEGMENT_RECORD_HEADER 24
 #define SEGMENT_NAME_SIZE 16
 #define SEGMENT_BODY_MAX UINT32_MAX
-
-uint32_t crc32c(uint32_t crc, struct str bytes); /* start with 0; may be continued */
 
 void segment_name(uint32_t number, char out[SEGMENT_NAME_SIZE]); /* "00000001.seg" */
 bool segment_name_parse(const char *name, uint32_t *number);

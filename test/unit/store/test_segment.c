@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "base/crc.c"
 #include "store/rocks/segment.c" /* NOLINT: it is of a module, not of the library */
 
 #include "base/rng.h"

@@ -54,16 +54,25 @@ void ctl_print_lines(const struct str *lines, size_t n)
 
 static int run_server(struct ctl *c)
 {
-	return c->run(c->conf_path, c->embedded);
+	bool closed = c->n_words == 1 && strcmp(c->words[0], "closed") == 0;
+
+	if (c->n_words == 1 && !closed) {
+		fprintf(stderr, "sallyport: run takes the word closed or nothing, not %s\n", c->words[0]);
+		return 2;
+	}
+	return c->run(c->conf_path, c->embedded, closed);
 }
 
 static const struct command run_commands[] = {
-	{ "run", "", "run the server in the foreground (with -X: all roles in one process, for debuggers)", 0, 0, ALONE, run_server },
+	{ "run", "[closed]",
+		"run the server in the foreground; closed: with no door open, for commands alone (with -X: all roles in one process, for debuggers)", 0, 1,
+		ALONE, run_server },
 	{ 0 },
 };
 
 static const struct command *const families[] = {
-	run_commands, ctl_config_commands, ctl_watch_commands, ctl_audit_commands, ctl_directory_commands, ctl_undelete_commands,
+	run_commands, ctl_start_commands,
+	ctl_config_commands, ctl_watch_commands, ctl_audit_commands, ctl_directory_commands, ctl_undelete_commands,
 	ctl_account_commands, ctl_backup_check_commands, ctl_prune_commands, ctl_backup_commands,
 };
 #define N_FAMILIES (sizeof families / sizeof *families)
@@ -134,7 +143,7 @@ static int run_command(struct ctl *c, const struct command *cmd)
 	return status;
 }
 
-int ctl_main(int argc, char **argv, int (*run)(const char *conf_path, bool embedded))
+int ctl_main(int argc, char **argv, int (*run)(const char *conf_path, bool embedded, bool closed))
 {
 	struct ctl c = { .run = run, .conf_path = getenv("SALLYPORT_CONF") ? getenv("SALLYPORT_CONF") : CONF_DEFAULT };
 	const struct command *cmd;

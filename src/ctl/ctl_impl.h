@@ -14,7 +14,7 @@
 struct ctl {
 	const char *conf_path;
 	bool embedded;
-	int (*run)(const char *conf_path, bool embedded);
+	int (*run)(const char *conf_path, bool embedded, bool closed);
 	struct conf *conf;
 	struct client client;
 	char **words; /* after the command's name */
@@ -32,6 +32,7 @@ extern const struct command ctl_directory_commands[]; /* domains, accounts, alia
 extern const struct command ctl_account_commands[]; /* switches, codes, certificates */
 extern const struct command ctl_config_commands[];
 extern const struct command ctl_audit_commands[];
+extern const struct command ctl_start_commands[]; /* quickstart, test, firewall, doctor */
 extern const struct command ctl_watch_commands[]; /* status, verify */
 extern const struct command ctl_undelete_commands[];
 extern const struct command ctl_backup_check_commands[], ctl_backup_commands[], ctl_prune_commands[]; /* in this order */

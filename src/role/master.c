@@ -263,7 +263,7 @@ static void dispose(struct master *m)
 	free(m);
 }
 
-int master_main(const char *conf_path, bool embedded)
+int master_main(const char *conf_path, bool embedded, bool closed)
 {
 	struct master *m = mem_new(struct master);
 	struct sched_signal *signals[4];
@@ -273,6 +273,7 @@ int master_main(const char *conf_path, bool embedded)
 	signal(SIGPIPE, SIG_IGN);
 	m->conf_path = conf_path;
 	m->embedded = embedded;
+	m->closed = closed;
 	m->key_fd = m->ctl_fd = -1;
 	m->service = (struct ipc_service){ .ctx = m, .handlers = handlers, .gone = child_gone };
 	rng_bytes(m->ticket_keys, sizeof m->ticket_keys);

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 
 /* Runs the server with the configuration of a file until it is told to end; the exit status. embedded: all roles in this
- * process on one thread, without sandbox (-X). Problems go to standard error with the file's name and line. */
-int master_main(const char *conf_path, bool embedded);
+ * process on one thread, without sandbox (-X). closed: no door is opened,
+ * only commands are served. Problems go to standard error with the file's name and line. */
+int master_main(const char *conf_path, bool embedded, bool closed);
 
 #endif

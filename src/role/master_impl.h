@@ -47,6 +47,7 @@ struct bound {
 struct master {
 	const char *conf_path;
 	bool embedded, stopping, failed;
+	bool closed; /* no door is opened, whatever the configuration says */
 	struct sched *sched;
 	struct log log;
 	int log_out; /* where all roles' lines go */

@@ -363,9 +363,9 @@ bool master_bind(struct master *m, const struct conf *c, struct buf *why)
 
 	for (size_t i = 0; i < m->n_bound; i++)
 		m->bound[i].wanted = false;
-	for (size_t i = 0; i < c->n_listeners; i++)
+	for (size_t i = 0; !m->closed && i < c->n_listeners; i++)
 		ok = bind_one(m, c, &c->listeners[i], why) && ok;
-	ok = all_handed_wanted(m, why) && ok;
+	ok = (m->closed || all_handed_wanted(m, why)) && ok;
 	for (size_t i = m->n_bound; i > 0; i--) {
 		struct bound *b = &m->bound[i - 1];
 		bool close_it = ok ? !b->wanted : i - 1 >= before; /* on failure all stays as it was */

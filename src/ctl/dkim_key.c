@@ -1,0 +1,112 @@
+/* ctl/dkim_key.c - keys that sign letters. See the header. */
+#include "ctl/dkim_key.h"
+
+#include "base/die.h"
+#include "base/file.h"
+#include "mail/base64.h"
+
+#include <dirent.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PEM_MAX ((size_t)64 * 1024)
+#define RECORD_MAX 4096
+
+void dkim_key_make(enum dkim_kind kind, struct buf *pem)
+{
+	EVP_PKEY *key = kind == DKIM_RSA ? EVP_RSA_gen(2048) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	BIO *bio = BIO_new(BIO_s_secmem());
+	char *p;
+	long n;
+
+	if (!key || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+		die("no key can be made");
+	n = BIO_get_mem_data(bio, &p);
+	buf_add(pem, str_of(p, (size_t)n));
+	BIO_free(bio);
+	EVP_PKEY_free(key);
+}
+
+/* RSA: SubjectPublicKeyInfo as every verifier takes it; Ed25519: the 32 bytes alone (RFC 8463 4.2). */
+static bool add_public(EVP_PKEY *key, struct buf *out)
+{
+	unsigned char *der = NULL, raw[32];
+	size_t n_raw = sizeof raw;
+	int n;
+
+	if (EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519) {
+		if (EVP_PKEY_get_raw_public_key(key, raw, &n_raw) != 1)
+			return false;
+		buf_addz(out, "v=DKIM1; k=ed25519; p=");
+		mail_base64_encode(str_of(raw, n_raw), out);
+		return true;
+	}
+	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_bits(key) < 1024 || (n = i2d_PUBKEY(key, &der)) <= 0)
+		return false;
+	buf_addz(out, "v=DKIM1; k=rsa; p=");
+	mail_base64_encode(str_of(der, (size_t)n), out);
+	OPENSSL_free(der);
+	return !out->full;
+}
+
+bool dkim_key_record(struct str pem, struct arena *a, struct str *record)
+{
+	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)(uintptr_t)"");
+	struct buf out;
+	bool ok;
+
+	buf_init(&out, RECORD_MAX);
+	ok = key && add_public(key, &out);
+	if (ok)
+		*record = arena_dup(a, buf_str(&out));
+	ERR_clear_error();
+	buf_fini(&out);
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+	return ok;
+}
+
+static int is_pem(const struct dirent *e)
+{
+	return str_ends(str_z(e->d_name), STR(".pem"));
+}
+
+static bool read_key(const char *path, struct str selector, struct arena *a, struct dkim_key *out, struct buf *why)
+{
+	struct str pem;
+	bool ok;
+
+	if (!file_read(path, PEM_MAX, &pem, why))
+		return false;
+	ok = dkim_key_record(pem, a, &out->record);
+	if (!ok)
+		buf_addf(why, "%s: is no private key of RSA or Ed25519\n", path);
+	OPENSSL_cleanse((void *)(uintptr_t)pem.p, pem.n);
+	free((void *)(uintptr_t)pem.p);
+	out->selector = selector;
+	return ok;
+}
+
+size_t dkim_keys_read(const char *keys_dir, struct str domain, struct arena *a, struct dkim_key out[DKIM_KEYS_MAX], struct buf *why)
+{
+	struct str dir = arena_fmt(a, "%s/dkim/%.*s%c", keys_dir, STR_ARG(domain), 0);
+	struct dirent **names;
+	int n = scandir(dir.p, &names, is_pem, alphasort);
+	size_t found = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct str path = arena_fmt(a, "%s/%s%c", dir.p, names[i]->d_name, 0), name = arena_dup(a, str_z(names[i]->d_name));
+
+		if (found < DKIM_KEYS_MAX && read_key(path.p, str_sub(name, 0, name.n - 4), a, &out[found], why))
+			found++;
+		free(names[i]);
+	}
+	if (n >= 0)
+		free(names);
+	return found;
+}

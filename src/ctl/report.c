@@ -1,0 +1,93 @@
+/* ctl/report.c - findings of a command. See the header. */
+#include "ctl/report.h"
+
+#include "mail/utf8.h"
+
+#include <stdio.h>
+
+#define OUT_MAX ((size_t)4 << 20)
+#define TEXT_MAX 2000
+
+static const char *const level_names[] = { "ok", "warning", "error" };
+
+void report_init(struct report *r, bool json)
+{
+	*r = (struct report){ .json = json };
+	buf_init(&r->out, OUT_MAX);
+}
+
+void report_fini(struct report *r)
+{
+	buf_fini(&r->out);
+}
+
+void json_add(struct buf *out, struct str s)
+{
+	bool utf8 = mail_utf8_ok(s);
+
+	buf_addc(out, '"');
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '"' || c == '\\')
+			buf_addf(out, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			buf_addf(out, "\\u%04x", c);
+		else
+			buf_addc(out, c < 0x80 || utf8 ? (char)c : '?');
+	}
+	buf_addc(out, '"');
+}
+
+static void add_json(struct report *r, enum report_level level, const char *check, struct str text, const char *way_out)
+{
+	buf_addz(&r->out, r->out.n ? ",\n{\"level\":" : "[\n{\"level\":");
+	json_add(&r->out, str_z(level_names[level]));
+	buf_addz(&r->out, ",\"check\":");
+	json_add(&r->out, str_z(check));
+	buf_addz(&r->out, ",\"text\":");
+	json_add(&r->out, text);
+	if (way_out) {
+		buf_addz(&r->out, ",\"way_out\":");
+		json_add(&r->out, str_z(way_out));
+	}
+	buf_addc(&r->out, '}');
+}
+
+/* What comes from the network is data: nothing of it moves a terminal's cursor or begins a line of its own. */
+static void print_clean(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		putchar((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
+}
+
+void report_add(struct report *r, enum report_level level, const char *check, const char *way_out, const char *fmt, ...)
+{
+	struct buf text;
+	va_list ap;
+
+	buf_init(&text, TEXT_MAX);
+	va_start(ap, fmt);
+	buf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	r->n[level]++;
+	if (r->json) {
+		add_json(r, level, check, buf_str(&text), way_out);
+	} else {
+		printf("%s\t%s\t", level_names[level], check);
+		print_clean(buf_str(&text));
+		if (way_out) {
+			putchar('\t');
+			print_clean(str_z(way_out));
+		}
+		putchar('\n');
+		fflush(stdout);
+	}
+	buf_fini(&text);
+}
+
+struct str report_json(struct report *r)
+{
+	buf_addz(&r->out, r->out.n ? "\n]" : "[]");
+	return buf_str(&r->out);
+}

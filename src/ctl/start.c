@@ -1,0 +1,12 @@
+/* ctl/start.c - commands: from nothing to a server that is known to work. */
+#include "ctl/start_impl.h"
+
+#define QUICKSTART_WORDS 20
+
+const struct command ctl_start_commands[] = {
+	{ "quickstart", "ADDRESS [--dir DIR] [--hostname NAME] [--password-file FILE] [--port-base N] [--listen ADDRESS] [--resolver ADDRESS:PORT]\n"
+			"                   [--user NAME] [--json]",
+		"look at this machine, make a configuration, keys, the first domain and account, print the DNS records; overwrites nothing", 1,
+		QUICKSTART_WORDS, ALONE, ctl_quickstart },
+	{ 0 },
+};

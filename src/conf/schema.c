@@ -181,6 +181,7 @@ const struct conf_setting conf_settings[] = {
 	COUNT("imap_set", limits.imap_set_ranges_max, "8192", 1, 1000000, "ranges in a message set"),
 	COUNT("imap_search_keys", limits.imap_search_keys_max, "256", 1, 65536, "keys of a SEARCH"),
 	COUNT("imap_list_patterns", limits.imap_list_patterns_max, "50", 1, 1000, "patterns of a LIST"),
+	COUNT("imap_saved", limits.imap_saved_ranges_max, "20000", 1, 1000000, "ranges of a search result that a session keeps for $"),
 	COUNT("imap_errors", limits.imap_errors_max, "20", 1, MANY, "bad commands after which an IMAP session is closed"),
 	COUNT("mailbox_name", limits.mailbox_name_size_max, "255", 32, 1000, "octets of the whole name of a mailbox, in UTF-8"),
 	COUNT("mailbox_depth", limits.mailbox_depth_max, "32", 1, 100, "levels in the name of a mailbox"),

@@ -4,19 +4,6 @@
  */
 #include "imap/imap.h"
 
-static void add_ranges(struct buf *out, const struct ipc_range *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (i)
-			buf_addc(out, ',');
-		buf_add_u64(out, v[i].lo);
-		if (v[i].hi != v[i].lo) {
-			buf_addc(out, ':');
-			buf_add_u64(out, v[i].hi);
-		}
-	}
-}
-
 /* COPYUID 38505 304,319:320 3956:3958; empty when nothing was copied. */
 static struct str copyuid(struct imap *im, const struct ipc_copy_reply *r)
 {
@@ -29,9 +16,9 @@ static struct str copyuid(struct imap *im, const struct ipc_copy_reply *r)
 	buf_addz(&b, "COPYUID ");
 	buf_add_u64(&b, r->uidvalidity);
 	buf_addc(&b, ' ');
-	add_ranges(&b, r->from_uids, r->n_from_uids);
+	imap_add_ranges(&b, r->from_uids, r->n_from_uids);
 	buf_addc(&b, ' ');
-	add_ranges(&b, r->to_uids, r->n_to_uids);
+	imap_add_ranges(&b, r->to_uids, r->n_to_uids);
 	code = arena_dup(&im->cmd, buf_str(&b));
 	buf_fini(&b);
 	return code;
@@ -54,10 +41,12 @@ static SUSPENDS enum outcome transfer(struct imap *im, struct cur *args, bool mo
 		return named;
 	m.set = set.v;
 	m.n_set = set.n;
-	o = ipc_copy(im->d->account.store, &m, &r, &im->work);
+	m.saved = set.saved;
+	o = ipc_copy_within(im->d->account.store, &m, &r, &im->work, IMAP_LONG_CALL_MS);
+	im->news = move; /* of a move that fails some may have been made */
 	if (o != OK)
 		return o;
-	im->news = move || r.uidvalidity == im->box.uidvalidity;
+	im->news |= r.uidvalidity == im->box.uidvalidity;
 	*code = copyuid(im, &r);
 	return OK;
 }
@@ -99,7 +88,8 @@ SUSPENDS enum outcome imap_expunge(struct imap *im, struct cur *args)
 		return BAD_SYNTAX;
 	m.uids = set.v;
 	m.n_uids = set.n;
-	o = ipc_expunge(im->d->account.store, &m, &r, &im->work);
-	im->news = o == OK;
+	m.saved = set.saved;
+	o = ipc_expunge_within(im->d->account.store, &m, &r, &im->work, IMAP_LONG_CALL_MS);
+	im->news = true;
 	return o;
 }

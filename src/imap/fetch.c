@@ -1,4 +1,4 @@
-/* imap/fetch.c - FETCH (RFC 3501 6.4.5, 7.4.2)
+/* imap/fetch.c - FETCH (RFC 3501 6.4.5, 7.4.2; RFC 7162 3.1.4)
  * Purpose     pull rows from store, as many as an answer holds, and write each as one untagged FETCH.
  * Trust       items and sets are hostile; rows and indexes come from store, and indexes are checked when decoded.
  * Owns        one answer of store at a time (im->work) and one decoded index; a letter is never held whole, but for a header that
@@ -7,31 +7,15 @@
  * Invariants  I1 a literal that was announced is filled, or the stream ends.
  *             I2 a message that is gone is passed over (RFC 2180 4.1); its answer is never begun twice.
  */
-#include "imap/imap.h"
+#include "imap/fetching.h"
 
-#include "imap/fetch_parse.h"
-#include "imap/section.h"
 #include "mail/date.h"
 #include "mail/header.h"
 
 #include <string.h>
 
-#define PIECE_MAX 131072	     /* bytes of a letter a call */
 #define INDEX_MAX ((size_t)32 << 20) /* one decoded */
 #define HEADER_SLACK 65536	     /* a header with the prefix before it */
-
-struct fetching {
-	struct imap *im;
-	struct imap_fetch items;
-	uint32_t want; /* WANT_* */
-	bool picks;    /* some item picks fields of a header */
-	struct arena *index_arena;  /* of a row */
-	struct arena *header_arena; /* of an item that picks fields */
-	const struct ipc_row *row;
-	struct imap_message message;
-	struct mail_index index;
-	size_t n_streamed; /* bytes of this row's answer that have left im->out */
-};
 
 /* ---- bytes of a letter */
 
@@ -42,7 +26,7 @@ static SUSPENDS enum outcome read_piece(struct fetching *f, uint32_t at, uint32_
 	struct ipc_read_body_reply r = { 0 };
 	enum outcome o;
 
-	m.n = n < PIECE_MAX ? n : PIECE_MAX;
+	m.n = n < FETCH_PIECE_MAX ? n : FETCH_PIECE_MAX;
 	o = ipc_read_body(im->d->account.store, &m, &r, a);
 	*out = str_sub(r.bytes, 0, n);
 	return o == OK && r.bytes.n == 0 ? FAILED : o;
@@ -52,6 +36,12 @@ static SUSPENDS enum outcome read_piece(struct fetching *f, uint32_t at, uint32_
 static struct str inline_bytes(const struct fetching *f, uint32_t at, uint32_t n)
 {
 	return str_sub(f->row->body, at, n);
+}
+
+SUSPENDS enum outcome fetching_read(struct fetching *f, uint32_t at, uint32_t n, struct str *out, struct arena *a)
+{
+	*out = str_sub(inline_bytes(f, at, n), 0, FETCH_PIECE_MAX);
+	return out->n || n == 0 ? OK : read_piece(f, at, n, out, a);
 }
 
 /* The bytes left to stream, a piece a time, in an arena that holds one. */
@@ -79,49 +69,48 @@ static SUSPENDS void stream_rest(struct fetching *f, uint32_t at, uint32_t n)
 	arena_fini(&piece);
 }
 
-static void add_literal(struct imap *im, size_t n)
+void fetching_add_literal(struct fetching *f, size_t n, bool eight)
 {
-	buf_addz(&im->out, " {");
-	buf_add_u64(&im->out, n);
-	buf_addz(&im->out, "}\r\n");
+	buf_addz(&f->im->out, eight ? " ~{" : " {");
+	buf_add_u64(&f->im->out, n);
+	buf_addz(&f->im->out, "}\r\n");
 }
 
-static SUSPENDS void flush_row(struct fetching *f)
+SUSPENDS void fetching_flush(struct fetching *f)
 {
 	f->n_streamed += f->im->out.n;
 	imap_out_flush(f->im);
 }
 
 /* Much of it does not wait for the row's end: an answer may have many items. */
-static SUSPENDS void add_bytes(struct fetching *f, struct str bytes)
+SUSPENDS void fetching_add_bytes(struct fetching *f, struct str bytes)
 {
 	if (bytes.n > 4096) {
-		flush_row(f);
+		fetching_flush(f);
 		stream_write(&f->im->d->stream, bytes);
 	} else {
 		buf_add(&f->im->out, bytes);
 	}
 }
 
-/* The bytes [at, at + n) as a literal. The first piece is had before anything is promised. */
-static SUSPENDS enum outcome add_span(struct fetching *f, uint32_t at, uint32_t n)
+/* The first piece is had before anything is promised. */
+SUSPENDS enum outcome fetching_add_span(struct fetching *f, uint32_t at, uint32_t n, bool eight)
 {
-	struct imap *im = f->im;
 	struct str first = inline_bytes(f, at, n);
 	enum outcome o = OK;
 
 	if (first.n == 0 && n)
 		o = read_piece(f, at, n, &first, f->index_arena);
 	if (o == NO_SUCH) {
-		buf_addz(&im->out, " NIL");
+		buf_addz(&f->im->out, " NIL");
 		return OK;
 	}
 	if (o != OK)
 		return o;
-	add_literal(im, n);
-	add_bytes(f, first);
+	fetching_add_literal(f, n, eight);
+	fetching_add_bytes(f, first);
 	if (n > first.n) {
-		flush_row(f);
+		fetching_flush(f);
 		stream_rest(f, at + (uint32_t)first.n, n - (uint32_t)first.n);
 	}
 	return OK;
@@ -160,8 +149,8 @@ static SUSPENDS void add_picked(struct fetching *f, const struct imap_fetch_item
 	mail_header_pick(header, i->names, i->n_names, i->section == IMAP_SECTION_FIELDS_NOT, &picked);
 	size = (uint32_t)picked.n;
 	imap_section_cut(i, &from, &size);
-	add_literal(f->im, size);
-	add_bytes(f, str_sub(buf_str(&picked), from, size));
+	fetching_add_literal(f, size, false);
+	fetching_add_bytes(f, str_sub(buf_str(&picked), from, size));
 	buf_fini(&picked);
 }
 
@@ -191,7 +180,7 @@ static SUSPENDS enum outcome add_section(struct fetching *f, const struct imap_f
 	if (i->section == IMAP_SECTION_FIELDS || i->section == IMAP_SECTION_FIELDS_NOT)
 		return add_fields(f, i, at, n);
 	imap_section_cut(i, &at, &n);
-	return add_span(f, at, n);
+	return fetching_add_span(f, at, n, false);
 }
 
 /* ---- items without bytes of the letter */
@@ -218,9 +207,15 @@ static SUSPENDS enum outcome add_item(struct fetching *f, const struct imap_fetc
 {
 	struct buf *out = &f->im->out;
 
+	if (i->kind == IMAP_FETCH_MODSEQ) {
+		imap_add_modseq(out, f->row->modseq);
+		return OK;
+	}
 	buf_add(out, i->label);
 	if (i->kind == IMAP_FETCH_SECTION)
 		return add_section(f, i);
+	if (i->kind >= IMAP_FETCH_BINARY)
+		return fetching_add_binary(f, i);
 	buf_addc(out, ' ');
 	switch ((enum imap_fetch_kind)i->kind) {
 	case IMAP_FETCH_FLAGS:
@@ -263,15 +258,20 @@ static void open_row(struct fetching *f, const struct ipc_row *row)
 		f->index = (struct mail_index){ 0 };
 }
 
-static SUSPENDS enum outcome add_row(struct fetching *f, const struct ipc_row *row)
+static bool can_decode_all(const struct fetching *f)
+{
+	for (size_t i = 0; i < f->items.n; i++)
+		if (f->items.items[i].kind >= IMAP_FETCH_BINARY && !fetching_can_decode(f, &f->items.items[i]))
+			return false;
+	return true;
+}
+
+static SUSPENDS enum outcome add_items(struct fetching *f)
 {
 	struct buf *out = &f->im->out;
 	size_t from = out->n;
 
-	open_row(f, row);
-	buf_addz(out, "* ");
-	buf_add_u64(out, row->seq);
-	buf_addz(out, " FETCH (");
+	imap_out_fmt(f->im, "* %u FETCH (", f->row->seq);
 	for (size_t i = 0; i < f->items.n; i++) {
 		enum outcome o;
 
@@ -290,49 +290,17 @@ static SUSPENDS enum outcome add_row(struct fetching *f, const struct ipc_row *r
 	return OK;
 }
 
-static SUSPENDS enum outcome add_rows(struct fetching *f, const struct ipc_fetch_reply *r)
+static SUSPENDS enum outcome add_row(void *arg, const struct ipc_row *row)
 {
+	struct fetching *f = arg;
 	enum outcome o = OK;
 
-	for (size_t i = 0; i < r->n_rows && o == OK && stream_ok(&f->im->d->stream); i++) {
-		o = add_row(f, &r->rows[i]);
-		arena_reset(f->index_arena);
-	}
-	return o;
-}
-
-/* News that the rows speak of comes before them. The rows live on in their own arena. */
-static SUSPENDS enum outcome catch_up(struct imap *im, const struct ipc_fetch_reply *r)
-{
-	return imap_box_knows(im, r->rows, r->n_rows) ? OK : imap_sync(im, false);
-}
-
-static SUSPENDS enum outcome pull(struct fetching *f, const struct imap_set *set)
-{
-	struct imap *im = f->im;
-	struct ipc_fetch m = { .handle = im->d->account.handle,
-		.sel = im->box.sel,
-		.by_uid = im->by_uid,
-		.set = set->v,
-		.n_set = set->n,
-		.want = f->want };
-	struct ipc_fetch_reply r = { 0 };
-	struct arena rows;
-	enum outcome o;
-
-	arena_init(&rows, "imap rows", (size_t)8 << 20);
-	do {
-		arena_reset(&rows);
-		stream_deadline(&im->d->stream, im->d->conf->timeouts.imap_idle_ms);
-		o = ipc_fetch(im->d->account.store, &m, &r, &rows);
-		if (o == OK)
-			o = catch_up(im, &r);
-		if (o == OK)
-			o = add_rows(f, &r);
-		if (o == OK && r.n_rows)
-			m.after = r.rows[r.n_rows - 1].uid;
-	} while (o == OK && r.more && r.n_rows && stream_ok(&im->d->stream));
-	arena_fini(&rows);
+	open_row(f, row);
+	if (can_decode_all(f))
+		o = add_items(f);
+	else
+		f->unknown_encoding = true;
+	arena_reset(f->index_arena);
 	return o;
 }
 
@@ -359,42 +327,133 @@ static void find_wants(struct fetching *f)
 			section_wants(f, i);
 		else if (i->kind >= IMAP_FETCH_ENVELOPE)
 			f->want |= WANT_INDEX;
+		if (i->kind == IMAP_FETCH_BINARY && i->n_path == 0 && !i->partial)
+			f->want |= WANT_BODY;
 	}
 	if (f->want & WANT_BODY)
 		f->want &= ~(uint32_t)WANT_HEADER;
 }
 
+static bool sets_seen(const struct fetching *f)
+{
+	for (size_t i = 0; i < f->items.n; i++)
+		if (f->items.items[i].sets_seen)
+			return !f->im->box.readonly;
+	return false;
+}
+
 /* Reading a body marks the message, which the answer then says (RFC 3501 6.4.5). One call for the whole set. */
-static SUSPENDS enum outcome set_seen(struct fetching *f, const struct imap_set *set)
+static SUSPENDS enum outcome set_seen(struct fetching *f, const struct ipc_fetch *rows)
 {
 	struct imap *im = f->im;
-	struct ipc_set_flags m = { .handle = im->d->account.handle,
-		.sel = im->box.sel,
-		.by_uid = im->by_uid,
-		.set = set->v,
-		.n_set = set->n,
+	struct ipc_set_flags m = { .handle = rows->handle,
+		.sel = rows->sel,
+		.by_uid = rows->by_uid,
+		.saved = rows->saved,
+		.set = rows->set,
+		.n_set = rows->n_set,
 		.mode = 1,
 		.silent = 1,
 		.flags = MSG_SEEN };
 	struct ipc_set_flags_reply r = { 0 };
-	bool sets = false;
 	enum outcome o;
 
-	for (size_t i = 0; i < f->items.n; i++)
-		sets |= f->items.items[i].sets_seen;
-	if (!sets || im->box.readonly)
+	if (!sets_seen(f))
 		return OK;
-	o = ipc_set_flags(im->d->account.store, &m, &r, &im->work);
-	if (o == OK && r.n_changed)
+	o = ipc_set_flags_within(im->d->account.store, &m, &r, &im->work, IMAP_LONG_CALL_MS);
+	if (o == OK && r.n_changed) {
 		imap_fetch_add_first(&f->items, IMAP_FETCH_FLAGS);
+		if (im->condstore)
+			imap_fetch_add_first(&f->items, IMAP_FETCH_MODSEQ);
+	}
 	return o == REVOKED ? o : OK; /* where nothing can be written, reading goes on */
+}
+
+/* ---- CHANGEDSINCE where reading marks: marking changes a message, so those to be read are found before */
+
+#define MARKED_MAX 1000 /* at once */
+
+struct finding {
+	struct ipc_range *uids;
+	size_t n;
+	uint32_t after;
+};
+
+static enum outcome find_row(void *arg, const struct ipc_row *row)
+{
+	struct finding *x = arg;
+
+	x->uids[x->n++] = (struct ipc_range){ row->uid, row->uid };
+	x->after = row->uid;
+	return x->n == MARKED_MAX ? EXISTS : OK; /* EXISTS: enough for now */
+}
+
+static SUSPENDS enum outcome pull_marking(struct fetching *f, struct ipc_fetch *m)
+{
+	struct finding x = { .uids = arena_array(&f->im->cmd, MARKED_MAX, sizeof *x.uids) };
+	enum outcome found, o;
+
+	do {
+		struct ipc_fetch rows = { .handle = m->handle, .sel = m->sel, .by_uid = 1, .set = x.uids, .want = f->want };
+
+		x.n = 0;
+		m->after = x.after;
+		found = imap_each_row(f->im, m, find_row, &x);
+		rows.n_set = x.n;
+		o = found == OK || found == EXISTS ? set_seen(f, &rows) : found;
+		if (o == OK && x.n)
+			o = imap_each_row(f->im, &rows, add_row, f);
+	} while (o == OK && found == EXISTS);
+	return o;
+}
+
+static SUSPENDS enum outcome pull(struct fetching *f, const struct imap_set *set)
+{
+	struct ipc_fetch m = imap_rows_of(f->im, set);
+	enum outcome o;
+
+	m.changed_since = f->items.changed_since;
+	if (m.changed_since && sets_seen(f))
+		return pull_marking(f, &m);
+	m.want = f->want;
+	o = set_seen(f, &m);
+	return o == OK ? imap_each_row(f->im, &m, add_row, f) : o;
+}
+
+/* ---- the command */
+
+static void find_items(struct fetching *f)
+{
+	struct imap *im = f->im;
+
+	if (f->items.changed || imap_fetch_has(&f->items, IMAP_FETCH_MODSEQ)) {
+		imap_condstore_enable(im);
+		imap_fetch_add_first(&f->items, IMAP_FETCH_MODSEQ);
+	}
+	if (im->by_uid)
+		imap_fetch_add_first(&f->items, IMAP_FETCH_UID);
+	find_wants(f);
+}
+
+static SUSPENDS enum outcome run(struct fetching *f, const struct imap_set *set)
+{
+	uint64_t header_max = f->im->d->conf->limits.header_size_max + HEADER_SLACK;
+	struct arena index_arena, header_arena;
+	enum outcome o;
+
+	arena_init(&index_arena, "imap part index", INDEX_MAX);
+	arena_init(&header_arena, "imap header", 2 * (size_t)header_max + INDEX_MAX); /* its pieces, and it */
+	f->index_arena = &index_arena;
+	f->header_arena = &header_arena;
+	o = pull(f, set);
+	arena_fini(&header_arena);
+	arena_fini(&index_arena);
+	return o;
 }
 
 SUSPENDS enum outcome imap_fetch(struct imap *im, struct cur *args)
 {
-	uint64_t header_max = im->d->conf->limits.header_size_max + HEADER_SLACK;
-	struct arena index_arena, header_arena;
-	struct fetching f = { .im = im, .index_arena = &index_arena, .header_arena = &header_arena };
+	struct fetching f = { .im = im };
 	struct imap_set set = { 0 };
 	enum outcome o = imap_set_argument(im, args, &set);
 
@@ -404,15 +463,9 @@ SUSPENDS enum outcome imap_fetch(struct imap *im, struct cur *args)
 		return o;
 	if (!cur_done(args))
 		return BAD_SYNTAX;
-	if (im->by_uid)
-		imap_fetch_add_first(&f.items, IMAP_FETCH_UID);
-	find_wants(&f);
-	o = set_seen(&f, &set);
-	arena_init(&index_arena, "imap part index", INDEX_MAX);
-	arena_init(&header_arena, "imap header", 2 * (size_t)header_max + INDEX_MAX); /* its pieces, and it */
-	if (o == OK)
-		o = pull(&f, &set);
-	arena_fini(&header_arena);
-	arena_fini(&index_arena);
+	find_items(&f);
+	o = run(&f, &set);
+	if (o == OK && f.unknown_encoding)
+		return imap_fail(im, FAILED, STR("UNKNOWN-CTE"), STR("A part has a transfer encoding that is not known here"));
 	return o;
 }

@@ -19,7 +19,7 @@ static const struct {
 	{ "FULL", KIND(FLAGS) | KIND(INTERNALDATE) | KIND(SIZE) | KIND(ENVELOPE) | KIND(BODY) },
 };
 
-static const char *const labels[] = { "FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY",
+static const char *const labels[] = { "FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "MODSEQ", "ENVELOPE", "BODY",
 	"BODYSTRUCTURE" };
 
 /* The old names of sections (RFC 3501 6.4.5): they answer with their own name. */
@@ -170,25 +170,50 @@ static void partial_parse(struct cur *c, struct imap_fetch_item *i, struct buf *
 	buf_addc(label, '>');
 }
 
-/* "BODY" or "BODY.PEEK" and the opening bracket are taken. */
+/* "BODY[1.2.HEADER]<0>": what stands before the bracket is taken. */
 static void section_parse(struct cur *c, struct arena *a, struct imap_fetch_item *i)
 {
 	struct buf label;
-	bool number_first;
+	bool number_first, binary = i->kind != IMAP_FETCH_SECTION;
 
 	buf_init(&label, cur_left(c) * 2 + 64); /* quoting may double it */
-	i->kind = IMAP_FETCH_SECTION;
-	buf_addz(&label, "BODY[");
+	buf_addz(&label, i->kind == IMAP_FETCH_BINARY_SIZE ? "BINARY.SIZE[" : binary ? "BINARY[" : "BODY[");
 	path_parse(c, a, i, &label);
 	number_first = i->n_path > 0 && !str_ends(buf_str(&label), STR("."));
-	if (number_first && cur_peek(c) != ']')
+	if ((number_first || binary) && cur_peek(c) != ']')
 		cur_fail(c);
 	section_text(c, a, i, &label);
 	cur_need(c, ']');
 	buf_addc(&label, ']');
-	partial_parse(c, i, &label);
+	if (i->kind != IMAP_FETCH_BINARY_SIZE)
+		partial_parse(c, i, &label);
 	i->label = arena_dup(a, buf_str(&label));
 	buf_fini(&label);
+}
+
+static const struct {
+	const char *name;
+	uint8_t kind;
+	bool sets_seen;
+} sections[] = {
+	{ "BODY[", IMAP_FETCH_SECTION, true },
+	{ "BODY.PEEK[", IMAP_FETCH_SECTION, false },
+	{ "BINARY[", IMAP_FETCH_BINARY, true },
+	{ "BINARY.PEEK[", IMAP_FETCH_BINARY, false },
+	{ "BINARY.SIZE[", IMAP_FETCH_BINARY_SIZE, false },
+};
+
+static bool section_try(struct cur *c, struct arena *a, struct imap_fetch *f)
+{
+	for (size_t t = 0; t < sizeof sections / sizeof *sections; t++)
+		if (cur_try_ilit(c, str_z(sections[t].name))) {
+			struct imap_fetch_item *i = item_add(c, f, sections[t].kind);
+
+			i->sets_seen = sections[t].sets_seen;
+			section_parse(c, a, i);
+			return true;
+		}
+	return false;
 }
 
 static bool rfc822_try(struct cur *c, struct imap_fetch *f)
@@ -208,16 +233,7 @@ static bool rfc822_try(struct cur *c, struct imap_fetch *f)
 
 static void item_parse(struct cur *c, struct arena *a, struct imap_fetch *f)
 {
-	bool peek = cur_try_ilit(c, STR("BODY.PEEK["));
-
-	if (peek || cur_try_ilit(c, STR("BODY["))) {
-		struct imap_fetch_item *i = item_add(c, f, IMAP_FETCH_SECTION);
-
-		i->sets_seen = !peek;
-		section_parse(c, a, i);
-		return;
-	}
-	if (rfc822_try(c, f))
+	if (section_try(c, a, f) || rfc822_try(c, f))
 		return;
 	for (unsigned k = 0; k < sizeof labels / sizeof *labels; k++)
 		if (imap_try_word(c, str_z(labels[k]))) {
@@ -240,10 +256,24 @@ static bool macro_try(struct cur *c, struct imap_fetch *f)
 	return false;
 }
 
-void imap_fetch_parse(struct cur *c, struct arena *a, struct imap_fetch *out)
+/* fetch-modifiers (RFC 4466 2.4): SP "(" "CHANGEDSINCE" SP mod-sequence-value ")" */
+static void modifiers_parse(struct cur *c, struct imap_fetch *f)
 {
-	out->n = 0;
-	out->items = arena_array(a, IMAP_FETCH_ITEMS_MAX + 2, sizeof *out->items); /* two for imap_fetch_add_first */
+	if (!cur_try(c, ' '))
+		return;
+	cur_need(c, '(');
+	if (!imap_try_word(c, STR("CHANGEDSINCE")))
+		cur_fail(c);
+	imap_need_sp(c);
+	f->changed = true;
+	f->changed_since = cur_u64(c);
+	if (f->changed_since > INT64_MAX)
+		cur_fail(c);
+	cur_need(c, ')');
+}
+
+static void items_parse(struct cur *c, struct arena *a, struct imap_fetch *out)
+{
 	if (macro_try(c, out))
 		return;
 	if (!cur_try(c, '(')) {
@@ -254,4 +284,12 @@ void imap_fetch_parse(struct cur *c, struct arena *a, struct imap_fetch *out)
 		item_parse(c, a, out);
 	while (cur_ok(c) && cur_try(c, ' '));
 	cur_need(c, ')');
+}
+
+void imap_fetch_parse(struct cur *c, struct arena *a, struct imap_fetch *out)
+{
+	*out = (struct imap_fetch){ 0 };
+	out->items = arena_array(a, IMAP_FETCH_ITEMS_MAX + 3, sizeof *out->items); /* three for imap_fetch_add_first */
+	items_parse(c, a, out);
+	modifiers_parse(c, out);
 }

@@ -1,4 +1,4 @@
-/* imap/fetch_parse.h - what FETCH asks (RFC 3501 6.4.5, 9 fetch-att): pure. */
+/* imap/fetch_parse.h - what FETCH asks (RFC 3501 6.4.5, 9 fetch-att; RFC 3516, RFC 7162): pure. */
 #ifndef SALLYPORT_IMAP_FETCH_PARSE_H
 #define SALLYPORT_IMAP_FETCH_PARSE_H
 
@@ -10,10 +10,13 @@ enum imap_fetch_kind {
 	IMAP_FETCH_UID,
 	IMAP_FETCH_INTERNALDATE,
 	IMAP_FETCH_SIZE,
+	IMAP_FETCH_MODSEQ,
 	IMAP_FETCH_ENVELOPE,
 	IMAP_FETCH_BODY,
 	IMAP_FETCH_BODYSTRUCTURE,
 	IMAP_FETCH_SECTION, /* BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT */
+	IMAP_FETCH_BINARY,  /* BINARY[...]: a part without its transfer encoding */
+	IMAP_FETCH_BINARY_SIZE,
 };
 
 enum imap_section {
@@ -44,9 +47,11 @@ struct imap_fetch_item {
 struct imap_fetch {
 	struct imap_fetch_item *items; /* at most IMAP_FETCH_ITEMS_MAX; FLAGS and UID at most once */
 	size_t n;
+	bool changed;		/* CHANGEDSINCE was given */
+	uint64_t changed_since; /* 0: all rows */
 };
 
-/* Takes a macro, an item or a list of items. Fails the cursor on anything else. Views point into the input and the arena. */
+/* Takes a macro, an item or a list of items, and modifiers behind it. Fails the cursor on anything else. Views point into the input and the arena. */
 void imap_fetch_parse(struct cur *c, struct arena *a, struct imap_fetch *out);
 bool imap_fetch_has(const struct imap_fetch *f, enum imap_fetch_kind kind);
 /* Puts an item without arguments in front, unless it is there. */

@@ -25,6 +25,7 @@ struct imap_box {
 	uint32_t sel; /* store's number of the selection */
 	uint32_t messages;
 	uint32_t uidvalidity;
+	uint64_t modseq; /* up to it everything was told */
 	bool open;
 	bool readonly;
 	bool owed;	      /* store has expunges that could not be reported yet */
@@ -134,6 +135,19 @@ bool imap_box_knows(const struct imap *im, const struct ipc_row *rows, size_t n)
 
 /* A set argument with its limits; resolves "*" of sequence numbers. Fails the cursor or returns OVER_LIMIT, BAD_SYNTAX. */
 enum outcome imap_set_argument(struct imap *im, struct cur *c, struct imap_set *out) MUST_USE;
+
+/* ---- rows.c */
+/* A set as a request for its rows, nothing wanted yet. The set must outlive it. */
+struct ipc_fetch imap_rows_of(const struct imap *im, const struct imap_set *set);
+/* One row; suspends. What is not OK ends the pulling. */
+typedef enum outcome imap_row_function(void *arg, const struct ipc_row *row);
+SUSPENDS enum outcome imap_each_row(struct imap *im, struct ipc_fetch *m, imap_row_function *each, void *arg) MUST_USE;
+void imap_add_modseq(struct buf *out, uint64_t modseq); /* "MODSEQ (7)" */
+void imap_add_ranges(struct buf *out, const struct ipc_range *v, size_t n);
+uint64_t imap_modseq(struct cur *c); /* mod-sequence-valzer: 63 bits (RFC 7162 7) */
+/* A command that says the client knows of modification sequences: from now on they are told (RFC 7162 3.1). */
+void imap_condstore_enable(struct imap *im);
+#define IMAP_LONG_CALL_MS 600000 /* changes of a million messages are made in steps */
 
 /* ---- append.c */
 /* An APPEND is refused: the message that its client sends without being asked goes unread, or the session ends. */

@@ -113,7 +113,7 @@ void imap_reply(struct imap *im, enum outcome o)
 /* The same in every state, so that clients which never ask again know what they may use. */
 #define EXTENSIONS                                                                                                     \
 	"IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-USE "              \
-	"CREATE-SPECIAL-USE WITHIN STATUS=SIZE APPENDLIMIT="
+	"CREATE-SPECIAL-USE WITHIN CONDSTORE ESEARCH SEARCHRES STATUS=SIZE APPENDLIMIT="
 
 void imap_add_capabilities(struct imap *im, struct buf *out)
 {

@@ -23,7 +23,8 @@ enum argument {
 	SECONDS,
 	TEXT,
 	FIELD,
-	UIDS
+	UIDS,
+	MODSEQ
 };
 
 static const struct keyword {
@@ -45,6 +46,7 @@ static const struct keyword {
 	{ "HEADER", SEARCH_HEADER, FIELD, 0 },
 	{ "KEYWORD", SEARCH_KEYWORD, KEYWORD, 0 },
 	{ "LARGER", SEARCH_LARGER, NUMBER, 0 },
+	{ "MODSEQ", SEARCH_MODSEQ, MODSEQ, 0 },
 	{ "NEW", SEARCH_FLAG, NEW_KEY, 0 },
 	{ "OLD", SEARCH_FLAG, OLD_KEY, 0 },
 	{ "OLDER", SEARCH_OLDER, SECONDS, 0 },
@@ -169,6 +171,37 @@ static void set(struct parser *p, struct ipc_search_key *k)
 	k->n_set = s.n;
 }
 
+/* "$" is what was saved, by number or by UID (RFC 5182 2.1). */
+static bool try_saved(struct parser *p, struct ipc_search_key *k)
+{
+	if (!cur_try(p->c, '$'))
+		return false;
+	k->op = SEARCH_SAVED;
+	return true;
+}
+
+/* [entry-name SP entry-type-req SP] mod-sequence-valzer (RFC 7162 7): all entries of a message have one modification sequence here. */
+static void modseq(struct parser *p, struct ipc_search_key *k)
+{
+	uint64_t n;
+
+	if (cur_peek(p->c) == '"') {
+		if (!str_istarts(imap_string(p->c, p->a), STR("/flags/")))
+			cur_fail(p->c);
+		imap_need_sp(p->c);
+		if (!imap_try_word(p->c, STR("priv")) && !imap_try_word(p->c, STR("shared")) &&
+			!imap_try_word(p->c, STR("all")))
+			cur_fail(p->c);
+		imap_need_sp(p->c);
+	}
+	n = cur_u64(p->c);
+	if (n > INT64_MAX)
+		cur_fail(p->c);
+	else
+		k->number = (int64_t)n;
+	p->out->modseq = true;
+}
+
 static void put_keyword(struct parser *p)
 {
 	struct ipc_search_key *k = put(p, SEARCH_KEYWORD);
@@ -201,7 +234,11 @@ static void put_with_argument(struct parser *p, const struct keyword *w)
 		k->text = text(p, IPC_SEARCH_KEY_TEXT_MAX);
 		break;
 	case UIDS:
-		set(p, k);
+		if (!try_saved(p, k))
+			set(p, k);
+		break;
+	case MODSEQ:
+		modseq(p, k);
 		break;
 	default:
 		break;
@@ -252,7 +289,7 @@ static bool at_set(const struct cur *c)
 {
 	int ch = cur_peek(c);
 
-	return ch == '*' || (ch >= '0' && ch <= '9');
+	return ch == '*' || ch == '$' || (ch >= '0' && ch <= '9');
 }
 
 /* An operand is whole: operators that waited for it alone are whole too. */
@@ -284,7 +321,10 @@ static void key(struct parser *p)
 		return;
 	}
 	if (at_set(p->c)) {
-		set(p, put(p, SEARCH_SEQ));
+		struct ipc_search_key *k = put(p, SEARCH_SEQ);
+
+		if (!try_saved(p, k))
+			set(p, k);
 		complete(p);
 		return;
 	}
@@ -325,6 +365,45 @@ static bool go_on(struct parser *p)
 	return cur_ok(p->c);
 }
 
+static const struct {
+	const char *name;
+	unsigned bit;
+} results[] = {
+	{ "MIN", IMAP_RETURN_MIN },
+	{ "MAX", IMAP_RETURN_MAX },
+	{ "COUNT", IMAP_RETURN_COUNT },
+	{ "ALL", IMAP_RETURN_ALL },
+	{ "SAVE", IMAP_RETURN_SAVE },
+};
+
+static unsigned result_parse(struct cur *c)
+{
+	for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+		if (imap_try_word(c, str_z(results[i].name)))
+			return results[i].bit;
+	cur_fail(c);
+	return 0;
+}
+
+/* "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP, or nothing (RFC 9051 6.4.4). */
+static void return_parse(struct cur *c, struct imap_search *out)
+{
+	out->extended = imap_try_word(c, STR("RETURN"));
+	if (out->extended) {
+		imap_need_sp(c);
+		cur_need(c, '(');
+		if (!cur_try(c, ')')) {
+			do
+				out->results |= result_parse(c);
+			while (cur_ok(c) && cur_try(c, ' '));
+			cur_need(c, ')');
+		}
+		imap_need_sp(c);
+	}
+	if (out->results == 0)
+		out->results = IMAP_RETURN_ALL;
+}
+
 static void charset(struct cur *c, struct arena *a, struct imap_search *out)
 {
 	struct str name;
@@ -344,6 +423,7 @@ enum outcome imap_search_parse(struct cur *c, struct arena *a, uint32_t keys_max
 	if (p.keys_max > IPC_SEARCH_KEYS_MAX)
 		p.keys_max = IPC_SEARCH_KEYS_MAX;
 	*out = (struct imap_search){ .keys = arena_array(a, p.keys_max, sizeof *out->keys) };
+	return_parse(c, out);
 	charset(c, a, out);
 	if (out->bad_charset && cur_ok(c))
 		return OK;

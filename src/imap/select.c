@@ -34,6 +34,7 @@ void imap_add_flags(struct imap *im, struct buf *out, uint32_t flags, uint64_t k
 {
 	bool first = true;
 
+	flags &= im->rev2 ? ~(uint32_t)MSG_RECENT : UINT32_MAX; /* RFC 9051 knows it no more */
 	buf_addc(out, '(');
 	for (size_t i = 0; flags && i < sizeof flag_names / sizeof *flag_names; i++)
 		if (flags & flag_names[i].bit)
@@ -106,7 +107,8 @@ static void add_counts(struct imap *im, const struct ipc_sync_reply *r)
 
 	if (r->messages != b->messages) {
 		add_line(im, r->messages, " EXISTS\r\n");
-		add_line(im, r->recent, " RECENT\r\n");
+		if (!im->rev2)
+			add_line(im, r->recent, " RECENT\r\n");
 	}
 	b->messages = r->messages;
 }
@@ -117,6 +119,10 @@ static void add_change(struct imap *im, const struct ipc_flag_change *c)
 	buf_add_u64(&im->out, c->uid);
 	buf_addz(&im->out, " FLAGS ");
 	imap_add_flags(im, &im->out, c->flags, c->keywords);
+	if (im->condstore) {
+		buf_addc(&im->out, ' ');
+		imap_add_modseq(&im->out, c->modseq);
+	}
 	buf_addz(&im->out, ")\r\n");
 }
 
@@ -161,6 +167,8 @@ SUSPENDS enum outcome imap_sync(struct imap *im, bool expunges)
 		}
 		add_news(im, &r);
 	} while (r.more);
+	if (r.modseq)
+		im->box.modseq = r.modseq;
 	im->box.owed = !expunges;
 	return OK;
 }
@@ -190,15 +198,22 @@ SUSPENDS enum outcome imap_box_leave(struct imap *im)
 	return ipc_unselect(im->d->account.store, &m);
 }
 
-static void add_selected(struct imap *im, const struct ipc_select_reply *r)
+static void add_selected(struct imap *im, struct str name, const struct ipc_select_reply *r)
 {
 	add_flag_lines(im);
 	add_line(im, r->messages, " EXISTS\r\n");
-	add_line(im, r->recent, " RECENT\r\n");
-	if (r->first_unseen)
+	if (!im->rev2)
+		add_line(im, r->recent, " RECENT\r\n");
+	if (r->first_unseen && !im->rev2)
 		imap_out_fmt(im, "* OK [UNSEEN %u] The first message not seen\r\n", r->first_unseen);
 	imap_out_fmt(im, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", r->uidvalidity);
 	imap_out_fmt(im, "* OK [UIDNEXT %u] The next UID\r\n", r->uidnext);
+	imap_out_fmt(im, "* OK [HIGHESTMODSEQ %llu] The highest\r\n", (unsigned long long)r->modseq);
+	if (im->rev2) {
+		buf_addz(&im->out, "* LIST () \"/\" ");
+		imap_add_mailbox(im, &im->out, name);
+		buf_addz(&im->out, "\r\n");
+	}
 	im->code = im->box.readonly ? STR("READ-ONLY") : STR("READ-WRITE");
 }
 
@@ -216,21 +231,41 @@ static SUSPENDS enum outcome enter(struct imap *im, struct str name, bool readon
 	im->box.sel = r.sel;
 	im->box.messages = r.messages;
 	im->box.uidvalidity = r.uidvalidity;
+	im->box.modseq = r.modseq;
 	keep_keywords(&im->box, r.keywords, r.n_keywords);
-	add_selected(im, &r);
+	add_selected(im, name, &r);
 	return OK;
 }
 
-/* Also when it fails, nothing stays selected (RFC 3501 6.3.1). */
+/* select-params (RFC 4466 2.1): "(" "CONDSTORE" ")". True: it is there. */
+static bool params_parse(struct cur *c)
+{
+	if (!cur_try(c, ' '))
+		return false;
+	cur_need(c, '(');
+	do
+		if (!imap_try_word(c, STR("CONDSTORE")))
+			cur_fail(c);
+	while (cur_ok(c) && cur_try(c, ' '));
+	cur_need(c, ')');
+	return true;
+}
+
+/* Also when it fails, nothing stays selected (RFC 3501 6.3.1). What is said behind CLOSED is of the new mailbox (RFC 9051 7.1). */
 static SUSPENDS enum outcome select_named(struct imap *im, struct cur *args, bool readonly)
 {
 	struct str name;
 	enum outcome o = imap_mailbox(im, args, &name);
+	bool condstore = params_parse(args), was_open = im->box.open;
 
 	if (!cur_done(args))
 		return BAD_SYNTAX;
 	if (imap_box_leave(im) == REVOKED)
 		return REVOKED;
+	if (was_open)
+		buf_addz(&im->out, "* OK [CLOSED] The mailbox selected before is closed\r\n");
+	if (condstore)
+		imap_condstore_enable(im);
 	return o == OK ? enter(im, name, readonly) : NO_SUCH;
 }
 
@@ -259,6 +294,6 @@ SUSPENDS enum outcome imap_close(struct imap *im, struct cur *args)
 
 	(void)args;
 	if (!im->box.readonly)
-		o = ipc_expunge(im->d->account.store, &m, &r, &im->work);
+		o = ipc_expunge_within(im->d->account.store, &m, &r, &im->work, IMAP_LONG_CALL_MS);
 	return o == OK ? imap_box_leave(im) : o;
 }

@@ -68,6 +68,9 @@ enum outcome imap_set_parse(struct cur *c, struct arena *a, uint32_t ranges_max,
 	struct ipc_range star = { 0 };
 	bool has_star = false;
 
+	out->saved = cur_try(c, '$');
+	if (out->saved)
+		return OK;
 	if (max > ranges_max)
 		return OVER_LIMIT;
 	out->v = arena_array(a, max, sizeof *out->v);

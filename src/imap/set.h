@@ -11,6 +11,7 @@
 struct imap_set {
 	struct ipc_range *v;
 	size_t n;
+	bool saved; /* "$": what the last search saved (RFC 9051 6.4.4.1); v is empty */
 };
 
 /* Takes a set of at most ranges_max ranges as written. OVER_LIMIT when there are more (the cursor then stands within it); BAD_SYNTAX

@@ -40,7 +40,8 @@ static void add_status(
 		[IMAP_STATUS_DELETED_STORAGE] = deleted_size,
 	};
 
-	im->condstore |= items >> IMAP_STATUS_HIGHESTMODSEQ & 1; /* RFC 7162 3.1: who asks for it is told of changes by it */
+	if (items >> IMAP_STATUS_HIGHESTMODSEQ & 1)
+		imap_condstore_enable(im); /* who asks for it is told of changes by it */
 	add_items(im, name, items, values);
 }
 

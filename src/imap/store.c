@@ -1,4 +1,4 @@
-/* imap/store.c - STORE (RFC 3501 6.4.6), and the set argument that message commands share
+/* imap/store.c - STORE (RFC 3501 6.4.6, RFC 7162 3.1.3), and the set argument that message commands share
  * Trust       sets and flags are hostile.
  * Suspends    in one call that changes, and those that report the rows' flags.
  */
@@ -11,7 +11,7 @@ enum outcome imap_set_argument(struct imap *im, struct cur *c, struct imap_set *
 
 	if (o == OVER_LIMIT || (o == OK && out->n > IPC_FETCH_SET_MAX))
 		return imap_fail(im, BAD_SYNTAX, STR("LIMIT"), STR("The set has too many ranges; ask in parts"));
-	if (o == OK && !im->by_uid && !imap_set_resolve(out, im->box.messages))
+	if (o == OK && !im->by_uid && !out->saved && !imap_set_resolve(out, im->box.messages))
 		return imap_fail(im, BAD_SYNTAX, STR(""), STR("There is no message of that number"));
 	return o;
 }
@@ -19,10 +19,28 @@ enum outcome imap_set_argument(struct imap *im, struct cur *c, struct imap_set *
 enum { REPLACE, ADD, REMOVE };
 
 struct storing {
+	struct imap *im;
+	struct imap_set set;
 	uint8_t mode;
-	bool silent;
+	bool silent, conditional;
+	uint64_t unchanged_since;
 	struct imap_flags flags;
+	struct ipc_set_flags_reply reply; /* in the session's command arena */
 };
+
+/* store-modifiers: "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")", and the space behind it, or nothing. */
+static void modifiers_parse(struct cur *c, struct storing *s)
+{
+	if (!cur_try(c, '('))
+		return;
+	if (!imap_try_word(c, STR("UNCHANGEDSINCE")))
+		cur_fail(c);
+	imap_need_sp(c);
+	s->unchanged_since = imap_modseq(c);
+	s->conditional = true;
+	cur_need(c, ')');
+	imap_need_sp(c);
+}
 
 /* ["+" / "-"] "FLAGS" [".SILENT"] SP (flag-list / (flag *(SP flag))) */
 static void change_parse(struct cur *c, struct storing *s)
@@ -37,74 +55,101 @@ static void change_parse(struct cur *c, struct storing *s)
 		imap_flags_bare(c, &s->flags);
 }
 
-static SUSPENDS enum outcome change(struct imap *im, const struct imap_set *set, const struct storing *s)
+static SUSPENDS enum outcome change(struct storing *s)
 {
+	struct imap *im = s->im;
 	struct ipc_set_flags m = { .handle = im->d->account.handle,
 		.sel = im->box.sel,
 		.by_uid = im->by_uid,
-		.set = set->v,
-		.n_set = set->n,
+		.saved = s->set.saved,
+		.set = s->set.v,
+		.n_set = s->set.n,
 		.mode = s->mode,
 		.silent = 1,
+		.conditional = s->conditional,
+		.unchanged_since = s->unchanged_since,
 		.flags = s->flags.bits,
 		.keywords = s->flags.keywords,
 		.n_keywords = s->flags.n_keywords };
-	struct ipc_set_flags_reply r;
 
-	return ipc_set_flags(im->d->account.store, &m, &r, &im->work);
+	return ipc_set_flags_within(im->d->account.store, &m, &s->reply, &im->cmd, IMAP_LONG_CALL_MS);
 }
 
-static void add_row(struct imap *im, const struct ipc_row *row)
+/* ---- what is said of it */
+
+static bool is_modified(const struct storing *s, const struct ipc_row *row)
 {
-	buf_addz(&im->out, "* ");
-	buf_add_u64(&im->out, row->seq);
-	buf_addz(&im->out, " FETCH (");
-	if (im->by_uid) {
-		buf_addz(&im->out, "UID ");
-		buf_add_u64(&im->out, row->uid);
-		buf_addc(&im->out, ' ');
+	uint32_t number = s->im->by_uid ? row->uid : row->seq;
+	size_t lo = 0, hi = s->reply.n_modified;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (s->reply.modified[mid].hi < number)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	buf_addz(&im->out, "FLAGS ");
-	imap_add_flags(im, &im->out, row->flags, row->keywords);
-	buf_addz(&im->out, ")\r\n");
+	return lo < s->reply.n_modified && s->reply.modified[lo].lo <= number;
 }
 
-/* A keyword that is new to the mailbox is told before the first message that has it. */
-static SUSPENDS enum outcome report(struct imap *im, const struct imap_set *set)
+/* Of a silent change only what the client must learn: the new modification sequence (RFC 7162 3.1.3). */
+static SUSPENDS enum outcome add_row(void *arg, const struct ipc_row *row)
 {
-	struct ipc_fetch m = { .handle = im->d->account.handle,
-		.sel = im->box.sel,
-		.by_uid = im->by_uid,
-		.set = set->v,
-		.n_set = set->n };
-	struct ipc_fetch_reply r = { 0 };
-	struct arena rows;
-	enum outcome o;
+	struct storing *s = arg;
+	struct imap *im = s->im;
 
-	arena_init(&rows, "imap rows", (size_t)8 << 20);
-	do {
-		arena_reset(&rows);
-		o = ipc_fetch(im->d->account.store, &m, &r, &rows);
-		if (o == OK && !imap_box_knows(im, r.rows, r.n_rows))
-			o = imap_sync(im, false);
-		for (size_t i = 0; o == OK && i < r.n_rows; i++) {
-			add_row(im, &r.rows[i]);
-			imap_out_relieve(im);
-		}
-		if (o == OK && r.n_rows)
-			m.after = r.rows[r.n_rows - 1].uid;
-	} while (o == OK && r.more && r.n_rows && stream_ok(&im->d->stream));
-	arena_fini(&rows);
-	return o;
+	if (s->silent && is_modified(s, row))
+		return OK;
+	imap_out_fmt(im, "* %u FETCH (", row->seq);
+	if (im->by_uid)
+		imap_out_fmt(im, "UID %u ", row->uid);
+	if (im->condstore)
+		imap_add_modseq(&im->out, row->modseq);
+	if (!s->silent) {
+		buf_addz(&im->out, im->condstore ? " FLAGS " : "FLAGS ");
+		imap_add_flags(im, &im->out, row->flags, row->keywords);
+	}
+	buf_addz(&im->out, ")\r\n");
+	imap_out_relieve(im);
+	return OK;
+}
+
+static SUSPENDS enum outcome report(struct storing *s)
+{
+	struct ipc_fetch m = imap_rows_of(s->im, &s->set);
+
+	if (s->silent && !s->im->condstore)
+		return OK;
+	if (s->silent && !s->conditional)
+		m.changed_since = s->reply.before;
+	return imap_each_row(s->im, &m, add_row, s);
+}
+
+/* MODIFIED names what was left alone (RFC 7162 3.1.3). */
+static enum outcome conclude(struct storing *s)
+{
+	struct str code;
+	struct buf b;
+
+	if (s->reply.n_modified == 0)
+		return OK;
+	buf_init(&b, 1u << 20);
+	buf_addz(&b, "MODIFIED ");
+	imap_add_ranges(&b, s->reply.modified, s->reply.n_modified);
+	code = arena_dup(&s->im->cmd, buf_str(&b));
+	buf_fini(&b);
+	return imap_fail(s->im, OK, code, STR("Some had changed and were left alone"));
 }
 
 SUSPENDS enum outcome imap_store(struct imap *im, struct cur *args)
 {
 	struct storing *s = arena_new(&im->cmd, struct storing);
-	struct imap_set set = { 0 };
-	enum outcome o = imap_set_argument(im, args, &set);
+	enum outcome o = imap_set_argument(im, args, &s->set);
 
+	s->im = im;
 	imap_need_sp(args);
+	modifiers_parse(args, s);
 	change_parse(args, s);
 	if (o != OK)
 		return o;
@@ -112,8 +157,12 @@ SUSPENDS enum outcome imap_store(struct imap *im, struct cur *args)
 		return BAD_SYNTAX;
 	if (s->flags.over)
 		return imap_fail(im, OVER_LIMIT, STR("LIMIT"), STR("Too many keywords, or too long ones"));
-	o = change(im, &set, s);
+	if (s->conditional)
+		imap_condstore_enable(im);
+	o = change(s);
 	if (o == NO_SUCH) /* all of it is gone: nothing to change (RFC 2180 4.2) */
 		return OK;
-	return o == OK && !s->silent ? report(im, &set) : o;
+	if (o == OK)
+		o = report(s);
+	return o == OK ? conclude(s) : o;
 }

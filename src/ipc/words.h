@@ -135,8 +135,12 @@ enum search_op {
 	SEARCH_OLDER,        /* number: seconds before now (WITHIN) */
 	SEARCH_YOUNGER,
 	SEARCH_MODSEQ,       /* number: modseq >= */
+	SEARCH_SAVED,        /* what the selection's last search with `save` found */
 	SEARCH_OP_COUNT
 };
+
+/* search.save: which of the messages found are kept (RFC 5182 2.4). */
+enum { SAVE_ALL = 1, SAVE_MIN = 2, SAVE_MAX = 4 };
 
 /* match_term.where */
 enum { MATCH_HEADER, MATCH_BODY, MATCH_TEXT };

@@ -121,6 +121,11 @@ void mail_base64_decode_lax(struct str text, struct buf *out)
 	buf_grew(out, k);
 }
 
+int mail_base64_value(char c)
+{
+	return (int)value_plus_1[(unsigned char)c] - 1;
+}
+
 int mail_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

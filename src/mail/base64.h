@@ -19,6 +19,7 @@ void mail_base64_decode_lax(struct str text, struct buf *out);
 void mail_qp_decode(struct str text, struct buf *out);
 
 /* Value of a hexadecimal digit, or -1. */
+int mail_base64_value(char c); /* 0 to 63; -1: not of the alphabet */
 int mail_hex_digit(char c);
 
 #endif

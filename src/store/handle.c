@@ -223,6 +223,8 @@ void selection_free(struct selection *x)
 	list_del(&x->in_account);
 	m->n_selections--;
 	vec_free(&x->recent);
+	vec_free(&x->saved);
+	vec_free(&x->saving);
 	vec_free(&x->silent);
 	free(x);
 	if (!m->gone)

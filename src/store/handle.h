@@ -11,6 +11,7 @@
 #include "base/outcome.h"
 #include "base/vec.h"
 #include "ipc/peer.h"
+#include "ipc_gen.h"
 
 struct account;
 struct mailbox;
@@ -27,6 +28,8 @@ struct modseq_range {
 	uint64_t lo, hi;
 };
 
+struct saved_uids VEC(struct ipc_range); /* ascending; a range ends at messages that there were */
+
 struct selection {
 	uint32_t number;
 	struct handle *handle;
@@ -38,6 +41,10 @@ struct selection {
 	uint64_t seen_dead;  /* tombstones of higher modseq are news */
 	uint32_t known;	     /* uids below it were told */
 	uint32_t keywords_told;
+	uint64_t pass_upto; /* of a pass over the rows that tells of flags: modseqs up to it are told at its end; 0: no pass */
+	uint32_t pass_uid, pass_end; /* where it goes on, and ends */
+	struct saved_uids saved, saving; /* what the last search with `save` found; what the one that runs has found */
+	uint32_t saved_seq;		 /* number of the last message in saving */
 	struct VEC(struct uid_range) recent;	/* ascending */
 	struct VEC(struct modseq_range) silent; /* above seen_flags: changes that it made and wants no word of */
 };

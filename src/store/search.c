@@ -39,6 +39,7 @@ static const uint8_t levels[SEARCH_OP_COUNT] = {
 	[SEARCH_OLDER] = LEVEL_COLUMNS,
 	[SEARCH_YOUNGER] = LEVEL_COLUMNS,
 	[SEARCH_MODSEQ] = LEVEL_COLUMNS,
+	[SEARCH_SAVED] = LEVEL_COLUMNS,
 };
 
 /* ---- compiling */
@@ -117,14 +118,16 @@ enum outcome search_compile(
 	return OK;
 }
 
-void search_bind(struct search *s, const struct seqmap *map, struct mailbox *m)
+void search_bind(struct search *s, const struct seqmap *map, const struct selection *sel)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		struct search_node *x = &s->nodes[i];
 
 		if (x->key->op == SEARCH_SEQ || x->key->op == SEARCH_UID)
 			x->spans = seqmap_resolve(map, x->key->op == SEARCH_UID, x->key->set, x->key->n_set, s->arena);
-		if (x->key->op == SEARCH_KEYWORD && mailbox_keywords(m, &x->key->text, 1, false, &x->keyword) != OK)
+		if (x->key->op == SEARCH_SAVED)
+			x->spans = seqmap_resolve(map, true, sel->saved.v, sel->saved.n, s->arena);
+		if (x->key->op == SEARCH_KEYWORD && mailbox_keywords(sel->mailbox, &x->key->text, 1, false, &x->keyword) != OK)
 			x->keyword = 0;
 	}
 }
@@ -170,6 +173,7 @@ static bool by_column(
 		return (v->keywords[at] & x->keyword) != 0;
 	case SEARCH_SEQ:
 	case SEARCH_UID:
+	case SEARCH_SAVED:
 		return in_spans(&x->spans, at);
 	case SEARCH_BEFORE:
 		return day_of(v->date_s[at]) < n;

@@ -33,7 +33,7 @@ struct search {
 enum outcome search_compile(
 	struct search *s, const struct ipc_search_key *keys, size_t n, int64_t now_s, struct arena *a) MUST_USE;
 /* What depends on the mailbox as it is: to be called again after each suspension. */
-void search_bind(struct search *s, const struct seqmap *map, struct mailbox *m);
+void search_bind(struct search *s, const struct seqmap *map, const struct selection *sel);
 /* Fills values (n of them) by columns; returns the whole's. recent: the message is, to this session. */
 enum truth search_columns(const struct search *s, const struct view *v, uint32_t at, bool recent, uint8_t *values);
 /* Fills those that the index knows. */

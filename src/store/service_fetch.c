@@ -4,7 +4,7 @@
  *             number. Its columns are still answered; with parts or bytes wanted it is left out, and the edge answers as RFC 2180
  *             4.1.2 says (NO, some were expunged).
  */
-#include "store/service.h"
+#include "store/walk.h"
 
 #include "base/die.h"
 #include "ipc/words.h"
@@ -56,27 +56,40 @@ struct answer {
 	struct account *account;
 };
 
-/* The first rows of the set behind `after`, as they are now. */
-static struct picked *pick(struct session *x, const struct ipc_fetch *q, size_t *n, uint8_t *more)
+#define PICK_ROWS 200000 /* looked at in a request, for changed_since; without it rows of the answer are fewer */
+
+static void pick_row(const struct session *x, const struct seqmap *map, uint32_t at, struct picked *p)
+{
+	const struct view *v = map->view;
+
+	*p = (struct picked){ seqmap_seq(map, at), v->uid[at], v->flags[at] & MSG_SETTABLE, view_row(v, at),
+		v->flags[at] & VIEW_DEAD };
+	p->flags |= selection_recent(x->sel, v->uid[at]) ? MSG_RECENT : 0;
+}
+
+/* The first rows of the set behind `after`, as they are now. r->next: the last row looked at. */
+static struct picked *pick(struct session *x, const struct ipc_fetch *q, size_t *n, struct ipc_fetch_reply *r)
 {
 	struct seqmap map = session_map(x);
-	struct spans spans = seqmap_resolve(&map, q->by_uid, q->set, q->n_set, &x->work);
+	struct named named = { .by_uid = q->by_uid, .saved = q->saved, .set = q->set, .n = q->n_set };
+	struct spans spans = named_spans(x, &map, &named, &x->work);
 	const struct view *v = map.view;
 	struct picked *p = arena_array(&x->work, IPC_FETCH_ROWS_MAX, sizeof *p);
-	uint32_t from = q->after == UINT32_MAX ? v->n : view_lower(v, q->after + 1);
+	uint32_t from = q->after == UINT32_MAX ? v->n : view_lower(v, q->after + 1), looked = 0;
 
 	*n = 0;
 	for (size_t i = 0; i < spans.n; i++)
 		for (uint32_t at = spans.v[i].lo > from ? spans.v[i].lo : from; at < spans.v[i].hi; at++) {
 			if (!seqmap_has(&map, at) || (q->want && v->flags[at] & VIEW_DEAD))
 				continue;
-			if (*n == IPC_FETCH_ROWS_MAX) {
-				*more = 1;
+			if (*n == IPC_FETCH_ROWS_MAX || looked++ == PICK_ROWS) {
+				r->more = 1;
 				return p;
 			}
-			p[*n] = (struct picked){ seqmap_seq(&map, at), v->uid[at], v->flags[at] & MSG_SETTABLE,
-				view_row(v, at), v->flags[at] & VIEW_DEAD };
-			p[(*n)++].flags |= selection_recent(x->sel, v->uid[at]) ? MSG_RECENT : 0;
+			r->next = v->uid[at];
+			if (v->modseq[at] <= q->changed_since)
+				continue;
+			pick_row(x, &map, at, &p[(*n)++]);
 		}
 	return p;
 }
@@ -153,7 +166,7 @@ static SUSPENDS enum outcome fetch(
 	struct picked *p;
 	enum outcome o;
 
-	p = pick(x, q, &n, &r->more);
+	p = pick(x, q, &n, r);
 	a->mailbox = x->sel->mailbox->id;
 	o = session_wait(x, x->account->part.staged);
 	if (o != OK)
@@ -161,8 +174,10 @@ static SUSPENDS enum outcome fetch(
 	a->rows = arena_array(&x->work, n + 1, sizeof *a->rows);
 	for (i = 0; i < n && add_row(a, &p[i]); i++)
 		;
-	if (i < n)
+	if (i < n) {
 		r->more = 1;
+		r->next = i ? p[i - 1].uid : q->after; /* the first row always fits */
+	}
 	r->rows = a->rows;
 	r->n_rows = a->n;
 	return OK;

@@ -41,6 +41,7 @@ struct searching {
 	struct ipc_range *found;
 	size_t n_found;
 	uint32_t chunk_last;
+	struct ipc_search_reply *r;
 };
 
 /* ---- level 0 */
@@ -76,7 +77,7 @@ static void scan_columns(struct searching *s)
 	uint8_t *values = arena_alloc(&s->chunk, s->program.n);
 	uint32_t at = first_row(s, &map), end = at + CHUNK_ROWS;
 
-	search_bind(&s->program, &map, s->x->sel->mailbox);
+	search_bind(&s->program, &map, s->x->sel);
 	s->v = arena_array(&s->chunk, CHUNK_ROWS, sizeof *s->v);
 	s->n = s->n_open = 0;
 	for (; at < map.limit && at < end && s->n_open < CHUNK_OPEN; at++) {
@@ -253,6 +254,57 @@ static bool still_open(const struct searching *s)
 	return false;
 }
 
+/* ---- what is kept for `$` (RFC 9051 6.4.4.1) */
+
+/* Neighbours are one range, whatever uids were between them once: none of those comes back. */
+static void save(struct searching *s, const struct candidate *c)
+{
+	struct selection *sel = s->x->sel;
+	struct saved_uids *v = &sel->saving;
+	struct ipc_range one = { c->uid, c->uid };
+
+	if (s->q->save & SAVE_ALL && v->n && sel->saved_seq + 1 == c->seq)
+		v->v[v->n - 1].hi = c->uid;
+	else if (s->q->save & SAVE_ALL && v->n >= s->x->store->limits.saved_ranges_max)
+		s->outcome = NO_ROOM;
+	else if (s->q->save & SAVE_ALL || v->n < (s->q->save == (SAVE_MIN | SAVE_MAX) ? 2 : 1))
+		*vec_push(v) = one;
+	else if (s->q->save & SAVE_MAX)
+		v->v[v->n - 1] = one;
+	sel->saved_seq = c->seq;
+}
+
+static void save_begin(struct searching *s)
+{
+	if (s->q->after == 0)
+		s->x->sel->saving.n = 0;
+}
+
+/* A search that fails leaves nothing saved (RFC 5182 2.1). */
+static void save_end(struct searching *s, enum outcome o)
+{
+	struct selection *sel;
+
+	if ((o == OK && s->r->more) || !session_again(s->x))
+		return;
+	sel = s->x->sel;
+	vec_free(&sel->saved);
+	if (o == OK)
+		sel->saved = sel->saving;
+	else
+		vec_free(&sel->saving);
+	sel->saving = (struct saved_uids){ 0 };
+}
+
+static void note_modseq(struct ipc_search_reply *r, uint64_t modseq)
+{
+	if (!r->first_modseq)
+		r->first_modseq = modseq;
+	r->last_modseq = modseq;
+	if (modseq > r->modseq)
+		r->modseq = modseq;
+}
+
 /* False: the answer is full; the cursor stands before what did not fit. */
 static bool report(struct searching *s)
 {
@@ -269,6 +321,9 @@ static bool report(struct searching *s)
 			s->found[s->n_found++] = (struct ipc_range){ number, number };
 		}
 		s->cursor = number;
+		note_modseq(s->r, s->v[i].row.modseq);
+		if (s->q->save)
+			save(s, &s->v[i]);
 	}
 	if (s->chunk_last > s->cursor)
 		s->cursor = s->chunk_last;
@@ -287,6 +342,8 @@ static SUSPENDS enum outcome chunk(struct searching *s, bool *full)
 		scan_indexes(s);
 	if (still_open(s) && s->program.wants_match)
 		scan_letters(s);
+	if (s->q->save && !session_again(s->x))
+		return REVOKED;
 	*full = !report(s);
 	return s->outcome;
 }
@@ -322,7 +379,7 @@ SUSPENDS void serve_search(void *ctx, struct ipc_call *c, const void *msg)
 	const struct ipc_search *q = msg;
 	struct ipc_search_reply r = { 0 };
 	struct store *store = ctx;
-	struct searching s = { .q = q, .cursor = q->after };
+	struct searching s = { .q = q, .cursor = q->after, .r = &r };
 	struct session x;
 	enum outcome o;
 
@@ -333,8 +390,12 @@ SUSPENDS void serve_search(void *ctx, struct ipc_call *c, const void *msg)
 	gate_init(&s.job_done);
 	s.found = arena_array(&x.work, IPC_SEARCH_FOUND_MAX, sizeof *s.found);
 	o = search_compile(&s.program, q->keys, q->n_keys, shard_now_s(&store->shard), &x.work);
+	if (q->save)
+		save_begin(&s);
 	if (o == OK)
 		o = search_(&s, &r);
+	if (q->save)
+		save_end(&s, o);
 	ipc_search_reply_send(c, o, &r);
 	session_leave(&x);
 }

@@ -1,7 +1,9 @@
 /* store/service_select.c - SELECT, UNSELECT, and what a session is told between commands (sync).
  * Suspends    while a view is loaded; until what was staged is durable.
  * Invariants  Y1 sync without expunges leaves every sequence number as it was: what was expunged keeps its number, and counts.
- *             Y2 a selection is told of tombstones and flags in order of modseq, so that one number each says how far it is.
+ *             Y2 a selection is told of tombstones in order of modseq, so that one number says how far it is.
+ *             Y3 it is told of flags by passes over the rows: a pass tells of every row that changed before it began, in bounded steps, and then
+ *                all modseqs up to that moment are told. What changes meanwhile is told by the next.
  */
 #include "store/service.h"
 
@@ -162,13 +164,6 @@ void serve_unselect(void *ctx, struct ipc_call *c, const void *msg)
 
 /* ---- sync */
 
-static int by_modseq(const void *a, const void *b)
-{
-	const struct tombstone *x = a, *y = b;
-
-	return (x->modseq > y->modseq) - (x->modseq < y->modseq);
-}
-
 static int by_index(const void *a, const void *b)
 {
 	const struct tombstone *x = a, *y = b;
@@ -176,19 +171,51 @@ static int by_index(const void *a, const void *b)
 	return (x->at > y->at) - (x->at < y->at);
 }
 
-/* Cuts news to the first max of them in order of modseq; returns the modseq that the selection has then seen. */
-static uint64_t cut(struct tombstone *news, size_t *n, size_t max, uint64_t all, uint8_t *more)
-{
-	uint64_t seen = all;
+/* The tombstones of the lowest modseqs, as a heap with the highest on top. */
+struct lowest {
+	struct tombstone *v;
+	size_t n, max;
+};
 
-	if (*n > max) {
-		qsort(news, *n, sizeof *news, by_modseq);
-		*n = max;
-		*more = 1;
-		seen = news[max - 1].modseq;
+static void sift_down(struct lowest *h)
+{
+	for (size_t i = 0, child; (child = 2 * i + 1) < h->n; i = child) {
+		struct tombstone t = h->v[i];
+
+		child += child + 1 < h->n && h->v[child + 1].modseq > h->v[child].modseq;
+		if (t.modseq >= h->v[child].modseq)
+			return;
+		h->v[i] = h->v[child];
+		h->v[child] = t;
 	}
-	qsort(news, *n, sizeof *news, by_index);
-	return seen;
+}
+
+static void sift_up(struct lowest *h)
+{
+	for (size_t i = h->n - 1, up; i > 0; i = up) {
+		struct tombstone t = h->v[i];
+
+		up = (i - 1) / 2;
+		if (h->v[up].modseq >= t.modseq)
+			return;
+		h->v[i] = h->v[up];
+		h->v[up] = t;
+	}
+}
+
+/* False: one of them, it or another, has to wait. */
+static bool keep_lowest(struct lowest *h, struct tombstone t)
+{
+	if (h->n < h->max) {
+		h->v[h->n++] = t;
+		sift_up(h);
+		return true;
+	}
+	if (t.modseq < h->v[0].modseq) {
+		h->v[0] = t;
+		sift_down(h);
+	}
+	return false;
 }
 
 /* From the highest number down, so that none is changed by those before it. */
@@ -197,22 +224,25 @@ static void report_expunges(struct session *x, struct ipc_sync_reply *r)
 	struct selection *s = x->sel;
 	const struct view *v = s->mailbox->view;
 	struct seqmap map = session_map(x);
-	struct tombstone *news;
+	struct lowest news = { .max = IPC_SYNC_EXPUNGED_MAX };
+	bool all = true;
 	uint32_t *list;
-	size_t n = 0;
 
 	if (v->dead_modseq_max <= s->seen_dead)
 		return;
-	news = arena_array(&x->work, v->dead.n, sizeof *news);
+	news.v = arena_array(&x->work, news.max, sizeof *news.v);
 	for (size_t i = 0; i < v->dead.n; i++)
 		if (v->dead.v[i].modseq > s->seen_dead && v->dead.v[i].at < map.limit)
-			news[n++] = v->dead.v[i];
-	s->seen_dead = cut(news, &n, IPC_SYNC_EXPUNGED_MAX, v->dead_modseq_max, &r->more);
-	list = arena_array(&x->work, n + 1, sizeof *list);
-	for (size_t i = 0; i < n; i++)
-		list[i] = seqmap_seq(&map, news[n - 1 - i].at);
+			all &= keep_lowest(&news, v->dead.v[i]);
+	s->seen_dead = all ? v->dead_modseq_max : news.v[0].modseq;
+	r->more = !all;
+	if (news.n)
+		qsort(news.v, news.n, sizeof *news.v, by_index);
+	list = arena_array(&x->work, news.n + 1, sizeof *list);
+	for (size_t i = 0; i < news.n; i++)
+		list[i] = seqmap_seq(&map, news.v[news.n - 1 - i].at);
 	r->expunged = list;
-	r->n_expunged = n;
+	r->n_expunged = news.n;
 }
 
 static void drop_silent(struct selection *s)
@@ -225,43 +255,68 @@ static void drop_silent(struct selection *s)
 	s->silent.n = kept;
 }
 
-/* Rows below limit only: what the session is told of for the first time it asks for anyway. */
-static void report_flags(struct session *x, uint32_t limit, struct ipc_sync_reply *r)
+static void begin_pass(struct selection *s, uint32_t known)
+{
+	const struct view *v = s->mailbox->view;
+
+	if (s->pass_upto || v->modseq_max <= s->seen_flags)
+		return;
+	s->pass_upto = v->modseq_max;
+	s->pass_uid = 1;
+	s->pass_end = known;
+}
+
+static void end_pass(struct selection *s)
+{
+	s->seen_flags = s->pass_upto;
+	s->pass_upto = 0;
+	drop_silent(s);
+}
+
+static struct ipc_flag_change change_of(const struct selection *s, const struct seqmap *map, uint32_t at)
+{
+	const struct view *v = map->view;
+	uint32_t recent = selection_recent(s, v->uid[at]) ? MSG_RECENT : 0;
+
+	return (struct ipc_flag_change){ seqmap_seq(map, at), v->uid[at], v->flags[at] | recent, v->keywords[at],
+		v->modseq[at] };
+}
+
+#define PASS_ROWS 200000 /* looked at in a step */
+
+/* known: rows below it only: what the session is told of for the first time it asks for anyway. */
+static void report_flags(struct session *x, uint32_t known, struct ipc_sync_reply *r)
 {
 	struct selection *s = x->sel;
 	const struct view *v = s->mailbox->view;
 	struct seqmap map = session_map(x);
 	struct ipc_flag_change *list;
-	struct tombstone *news;
-	size_t n = 0;
+	uint32_t at, end, stop;
 
-	if (v->modseq_max <= s->seen_flags)
+	begin_pass(s, known);
+	if (!s->pass_upto)
 		return;
-	for (uint32_t at = 0; at < limit; at++)
-		n += v->modseq[at] > s->seen_flags;
-	news = arena_array(&x->work, n + 1, sizeof *news);
-	n = 0;
-	for (uint32_t at = 0; at < limit; at++)
-		if (!(v->flags[at] & VIEW_DEAD) && selection_has_news(s, v->modseq[at]))
-			news[n++] = (struct tombstone){ at, v->modseq[at] };
-	s->seen_flags = cut(news, &n, IPC_SYNC_CHANGES_MAX, v->modseq_max, &r->more);
-	drop_silent(s);
-	list = arena_array(&x->work, n + 1, sizeof *list);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t at = news[i].at, recent = selection_recent(s, v->uid[at]) ? MSG_RECENT : 0;
-
-		list[i] = (struct ipc_flag_change){ seqmap_seq(&map, at), v->uid[at], v->flags[at] | recent,
-			v->keywords[at], v->modseq[at] };
-	}
+	list = arena_array(&x->work, IPC_SYNC_CHANGES_MAX, sizeof *list);
+	at = view_lower(v, s->pass_uid);
+	end = view_lower(v, s->pass_end);
+	stop = end - at > PASS_ROWS ? at + PASS_ROWS : end;
+	for (; at < stop && r->n_changes < IPC_SYNC_CHANGES_MAX; at++)
+		if (v->modseq[at] > s->seen_flags && !(v->flags[at] & VIEW_DEAD) && selection_has_news(s, v->modseq[at]))
+			list[r->n_changes++] = change_of(s, &map, at);
 	r->changes = list;
-	r->n_changes = n;
+	if (at < end) {
+		s->pass_uid = v->uid[at];
+		r->more = 1;
+	} else {
+		end_pass(s);
+	}
 }
 
 static void sync_(struct session *x, bool expunges, struct ipc_sync_reply *r)
 {
 	struct selection *s = x->sel;
 	struct mailbox *m = s->mailbox;
-	uint32_t limit = view_lower(m->view, s->known);
+	uint32_t known = s->known;
 	struct seqmap map;
 
 	s->armed = true;
@@ -269,13 +324,15 @@ static void sync_(struct session *x, bool expunges, struct ipc_sync_reply *r)
 		report_expunges(x, r);
 	if (!r->more) {
 		take_recent(s);
-		report_flags(x, limit, r);
+		report_flags(x, known, r);
 	}
 	map = session_map(x);
 	r->messages = seqmap_count(&map);
 	r->recent = count_recent(s, &map);
 	if (m->n_keywords > s->keywords_told)
 		fill_keywords(x, m, &r->keywords, &r->n_keywords);
+	if (!r->more && m->view->dead_modseq_max <= s->seen_dead)
+		r->modseq = m->modseq;
 	mailbox_purge(m);
 }
 

@@ -17,6 +17,7 @@ struct store_limits {
 	uint32_t mailbox_depth_max;
 	uint32_t mailboxes_max;
 	uint32_t keywords_max; /* at most 64 */
+	uint32_t saved_ranges_max; /* of a search result that is kept */
 	uint64_t quota_bytes;  /* of accounts without their own; 0: none */
 	uint64_t quota_messages;
 	uint32_t codes_max; /* authorization codes of an account, at most CODES_MAX; 0: that many */

@@ -210,6 +210,7 @@ static void open_store(struct bench *b)
 		.mailbox_depth_max = 32,
 		.mailboxes_max = 1000,
 		.keywords_max = 56,
+		.saved_ranges_max = 4,
 		.keep_expunged_ms = 7 * 86400000ll };
 	o.engine = b->engine = engine_rocks_load(&e);
 	b->store = b->engine ? store_open(&o, &why) : NULL;

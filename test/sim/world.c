@@ -66,7 +66,7 @@ static struct store_limits limits_of(const struct world *w, const struct world_o
 
 	return (struct store_limits){ .message_size_max = c->limits.message_size_max,
 		.mailbox_name_size_max = c->limits.mailbox_name_size_max, .mailbox_depth_max = c->limits.mailbox_depth_max,
-		.mailboxes_max = c->limits.mailboxes_max, .keywords_max = c->limits.keywords_max,
+		.mailboxes_max = c->limits.mailboxes_max, .keywords_max = c->limits.keywords_max, .saved_ranges_max = 1000,
 		.keep_expunged_ms = o->keep_expunged_ms ? o->keep_expunged_ms : c->store.keep_expunged_ms };
 }
 

@@ -21,7 +21,7 @@
 
 struct fake_message {
 	uint32_t uid, flags;
-	uint64_t keywords;
+	uint64_t keywords, modseq;
 	int64_t date_s;
 	struct buf text, index;
 	bool gone; /* expunged, not reported */
@@ -31,6 +31,7 @@ struct fake_message {
 struct fake_box {
 	char name[1025];
 	uint32_t flags, uidvalidity, uidnext;
+	uint64_t modseq; /* the last one given */
 	struct fake_message messages[FAKE_MESSAGES];
 	uint32_t n;
 	char keywords[8][65];
@@ -53,6 +54,10 @@ struct fake {
 	struct fake_box *selected;
 	bool readonly;
 	uint32_t known, keywords_told;
+	struct ipc_range saved[FAKE_MESSAGES]; /* a uid each */
+	size_t n_saved;
+	struct ipc_range saving[FAKE_MESSAGES]; /* by the search under way */
+	size_t n_saving;
 	unsigned n_calls;	/* to store */
 	enum outcome fail_next; /* the next call to store ends so */
 	unsigned fail_at;	/* or that one */
@@ -72,6 +77,7 @@ static inline struct fake_box *fake_box_add(struct fake *f, const char *name, ui
 	b->flags = flags;
 	b->uidvalidity = 100 + f->n_boxes;
 	b->uidnext = 1;
+	b->modseq = 1;
 	return b;
 }
 
@@ -93,6 +99,7 @@ static inline struct fake_message *fake_add(struct fake_box *b, struct str text,
 	memset(m, 0, sizeof *m);
 	m->uid = b->uidnext++;
 	m->flags = flags;
+	m->modseq = ++b->modseq;
 	m->date_s = 1800000000;
 	m->told = true;
 	buf_init(&m->text, 1 << 20);
@@ -261,6 +268,13 @@ static inline bool fake_named(const struct fake *f, bool by_uid, const struct ip
 	return !m->gone && fake_in(set, n, by_uid ? m->uid : i + 1, by_uid ? fake_last_uid(f) : f->known);
 }
 
+static inline bool fake_is_saved(const struct fake *f, uint32_t i)
+{
+	return fake_in(f->saved, f->n_saved, f->selected->messages[i].uid, 0);
+}
+
+#define FAKE_NAMED(f, m, i) ((m)->saved ? fake_is_saved(f, i) : fake_named(f, (m)->by_uid, (m)->set, (m)->n_set, i))
+
 static inline uint64_t fake_keywords(struct fake_box *b, const struct str *names, size_t n)
 {
 	uint64_t bits = 0;
@@ -391,7 +405,7 @@ enum outcome ipc_status(struct link *l, const struct ipc_status *m, struct ipc_s
 	if (!b)
 		return NO_SUCH;
 	*r = (struct ipc_status_reply){
-		.id = b->uidvalidity, .messages = b->n, .uidnext = b->uidnext, .uidvalidity = b->uidvalidity
+		.id = b->uidvalidity, .messages = b->n, .uidnext = b->uidnext, .uidvalidity = b->uidvalidity, .modseq = b->modseq
 	};
 	for (uint32_t i = 0; i < b->n; i++) {
 		r->unseen += !(b->messages[i].flags & MSG_SEEN);
@@ -414,6 +428,7 @@ enum outcome ipc_select(struct link *l, const struct ipc_select *m, struct ipc_s
 		return NO_SUCH;
 	die_unless(!f->selected, "two selections");
 	f->selected = b;
+	f->n_saved = 0;
 	f->readonly = m->readonly;
 	f->known = b->n;
 	f->keywords_told = b->n_keywords;
@@ -422,6 +437,7 @@ enum outcome ipc_select(struct link *l, const struct ipc_select *m, struct ipc_s
 		.messages = b->n,
 		.uidnext = b->uidnext,
 		.uidvalidity = b->uidvalidity,
+		.modseq = b->modseq,
 		.keywords = fake_keyword_names(b, a),
 		.n_keywords = b->n_keywords };
 	for (uint32_t i = b->n; i > 0; i--)
@@ -469,7 +485,7 @@ enum outcome ipc_sync(struct link *l, const struct ipc_sync *m, struct ipc_sync_
 	(void)l;
 	if (o)
 		return o;
-	*r = (struct ipc_sync_reply){ .expunged = seqs, .changes = changes };
+	*r = (struct ipc_sync_reply){ .expunged = seqs, .changes = changes, .modseq = b->modseq };
 	if (m->expunges)
 		fake_remove_gone(f, seqs, &r->n_expunged);
 	for (uint32_t i = 0; i < f->known; i++) {
@@ -477,7 +493,7 @@ enum outcome ipc_sync(struct link *l, const struct ipc_sync *m, struct ipc_sync_
 
 		if (!x->told && !x->gone)
 			changes[r->n_changes++] = (struct ipc_flag_change){
-				.seq = i + 1, .uid = x->uid, .flags = x->flags, .keywords = x->keywords
+				.seq = i + 1, .uid = x->uid, .flags = x->flags, .keywords = x->keywords, .modseq = x->modseq
 			};
 		x->told = true;
 	}
@@ -509,7 +525,7 @@ enum outcome ipc_fetch(struct link *l, const struct ipc_fetch *m, struct ipc_fet
 		struct str text = buf_str(&x->text);
 		uint32_t header_n = (uint32_t)(str_search(text, STR("\r\n\r\n")) + 4);
 
-		if (x->uid <= m->after || !fake_named(f, m->by_uid, m->set, m->n_set, i))
+		if (x->uid <= m->after || x->modseq <= m->changed_since || !FAKE_NAMED(f, m, i))
 			continue;
 		if (r->n_rows == FAKE_PAGE) {
 			r->more = 1;
@@ -521,6 +537,7 @@ enum outcome ipc_fetch(struct link *l, const struct ipc_fetch *m, struct ipc_fet
 			.uid = x->uid,
 			.flags = x->flags,
 			.keywords = x->keywords,
+			.modseq = x->modseq,
 			.date_s = x->date_s,
 			.size = (uint32_t)text.n,
 			.header_n = header_n };
@@ -532,6 +549,7 @@ enum outcome ipc_fetch(struct link *l, const struct ipc_fetch *m, struct ipc_fet
 			rows[r->n_rows].body_n = n;
 			rows[r->n_rows].body = arena_dup(a, str_sub(text, 0, n < FAKE_INLINE ? n : FAKE_INLINE));
 		}
+		r->next = x->uid;
 		r->n_rows++;
 	}
 	return OK;
@@ -558,27 +576,37 @@ enum outcome ipc_read_body(
 	return NO_SUCH;
 }
 
-enum outcome ipc_set_flags(
-	struct link *l, const struct ipc_set_flags *m, struct ipc_set_flags_reply *r, struct arena *a)
+enum outcome ipc_set_flags_within(
+	struct link *l, const struct ipc_set_flags *m, struct ipc_set_flags_reply *r, struct arena *a, int64_t timeout_ms)
 {
 	struct fake *f = fake_now;
+	struct ipc_range *modified = arena_array(a, FAKE_MESSAGES, sizeof *modified);
 	enum outcome o = fake_called();
 	uint64_t bits;
 
-	(void)l, (void)a;
+	(void)l, (void)timeout_ms;
 	if (o)
 		return o;
 	die_unless(!f->readonly, "flags are set in a mailbox opened read-only");
 	bits = fake_keywords(f->selected, m->keywords, m->n_keywords);
-	r->n_changed = 0;
+	*r = (struct ipc_set_flags_reply){ .modified = modified, .before = f->selected->modseq };
 	for (uint32_t i = 0; i < f->known; i++) {
 		struct fake_message *x = &f->selected->messages[i];
 		uint32_t flags = m->mode == 0 ? m->flags : m->mode == 1 ? x->flags | m->flags : x->flags & ~m->flags;
 		uint64_t keywords = m->mode == 0 ? bits : m->mode == 1 ? x->keywords | bits : x->keywords & ~bits;
 
-		if (!fake_named(f, m->by_uid, m->set, m->n_set, i))
+		if (x->gone || !FAKE_NAMED(f, m, i))
 			continue;
-		r->n_changed += flags != x->flags || keywords != x->keywords;
+		if (m->conditional && x->modseq > m->unchanged_since) {
+			uint32_t n = m->by_uid ? x->uid : i + 1;
+
+			modified[r->n_modified++] = (struct ipc_range){ n, n };
+			continue;
+		}
+		if (flags == x->flags && keywords == x->keywords)
+			continue;
+		r->n_changed++;
+		x->modseq = ++f->selected->modseq;
 		x->flags = flags;
 		x->keywords = keywords;
 		x->told &= m->silent;
@@ -586,12 +614,13 @@ enum outcome ipc_set_flags(
 	return OK;
 }
 
-enum outcome ipc_expunge(struct link *l, const struct ipc_expunge *m, struct ipc_expunge_reply *r, struct arena *a)
+enum outcome ipc_expunge_within(
+	struct link *l, const struct ipc_expunge *m, struct ipc_expunge_reply *r, struct arena *a, int64_t timeout_ms)
 {
 	struct fake *f = fake_now;
 	enum outcome o = fake_called();
 
-	(void)l, (void)a;
+	(void)l, (void)a, (void)timeout_ms;
 	if (o)
 		return o;
 	die_unless(!f->readonly, "expunged in a mailbox opened read-only");
@@ -599,15 +628,20 @@ enum outcome ipc_expunge(struct link *l, const struct ipc_expunge *m, struct ipc
 	for (uint32_t i = 0; i < f->known; i++) {
 		struct fake_message *x = &f->selected->messages[i];
 
-		if (x->flags & MSG_DELETED && (m->n_uids == 0 || fake_named(f, true, m->uids, m->n_uids, i))) {
+		bool named = m->saved ? fake_is_saved(f, i)
+				      : m->n_uids == 0 || fake_named(f, true, m->uids, m->n_uids, i);
+
+		if (x->flags & MSG_DELETED && named) {
 			x->gone = true;
+			f->selected->modseq++;
 			r->n++;
 		}
 	}
 	return OK;
 }
 
-enum outcome ipc_copy(struct link *l, const struct ipc_copy *m, struct ipc_copy_reply *r, struct arena *a)
+enum outcome ipc_copy_within(
+	struct link *l, const struct ipc_copy *m, struct ipc_copy_reply *r, struct arena *a, int64_t timeout_ms)
 {
 	struct fake *f = fake_now;
 	struct fake_box *to = fake_find(f, m->to);
@@ -616,7 +650,7 @@ enum outcome ipc_copy(struct link *l, const struct ipc_copy *m, struct ipc_copy_
 	uint32_t n = 0, known = f->known;
 	enum outcome o = fake_called();
 
-	(void)l;
+	(void)l, (void)timeout_ms;
 	if (o)
 		return o;
 	if (!to)
@@ -624,7 +658,7 @@ enum outcome ipc_copy(struct link *l, const struct ipc_copy *m, struct ipc_copy_
 	for (uint32_t i = 0; i < known; i++) {
 		struct fake_message *x = &f->selected->messages[i];
 
-		if (!fake_named(f, m->by_uid, m->set, m->n_set, i))
+		if (x->gone || !FAKE_NAMED(f, m, i))
 			continue;
 		if (to->n == FAKE_MESSAGES)
 			return OVER_LIMIT;
@@ -669,6 +703,10 @@ static inline bool fake_match(const struct ipc_search *m, size_t *at, uint32_t i
 		return fake_in(k->set, k->n_set, i + 1, fake_now->known);
 	case SEARCH_UID:
 		return fake_in(k->set, k->n_set, x->uid, fake_last_uid(fake_now));
+	case SEARCH_SAVED:
+		return fake_is_saved(fake_now, i);
+	case SEARCH_MODSEQ:
+		return x->modseq >= (uint64_t)k->number;
 	case SEARCH_LARGER:
 		return (int64_t)text.n > k->number;
 	case SEARCH_SUBJECT:
@@ -678,6 +716,14 @@ static inline bool fake_match(const struct ipc_search *m, size_t *at, uint32_t i
 	default:
 		return true;
 	}
+}
+
+static inline void fake_save(struct fake *f, uint8_t save, uint32_t uid)
+{
+	if (save & SAVE_ALL || f->n_saving < (save == (SAVE_MIN | SAVE_MAX) ? 2 : 1))
+		f->saving[f->n_saving++] = (struct ipc_range){ uid, uid };
+	else if (save & SAVE_MAX)
+		f->saving[f->n_saving - 1] = (struct ipc_range){ uid, uid };
 }
 
 enum outcome ipc_search(struct link *l, const struct ipc_search *m, struct ipc_search_reply *r, struct arena *a)
@@ -690,6 +736,8 @@ enum outcome ipc_search(struct link *l, const struct ipc_search *m, struct ipc_s
 	if (o)
 		return o;
 	*r = (struct ipc_search_reply){ .found = found };
+	if (m->save && m->after == 0)
+		f->n_saving = 0;
 	for (uint32_t i = 0; i < f->known; i++) {
 		uint32_t n = m->by_uid ? f->selected->messages[i].uid : i + 1;
 		size_t at = 0;
@@ -704,6 +752,15 @@ enum outcome ipc_search(struct link *l, const struct ipc_search *m, struct ipc_s
 		}
 		found[r->n_found++] = (struct ipc_range){ n, n };
 		r->next = n;
+		r->first_modseq = r->first_modseq ? r->first_modseq : f->selected->messages[i].modseq;
+		r->last_modseq = f->selected->messages[i].modseq;
+		r->modseq = r->last_modseq > r->modseq ? r->last_modseq : r->modseq;
+		if (m->save)
+			fake_save(f, m->save, f->selected->messages[i].uid);
+	}
+	if (m->save && !r->more) {
+		memcpy(f->saved, f->saving, sizeof f->saved);
+		f->n_saved = f->n_saving;
 	}
 	return OK;
 }

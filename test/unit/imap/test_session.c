@@ -83,7 +83,7 @@ static void says_after(const char *head, struct str in, struct str want)
 	"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"                                                  \
 	"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] These are kept\r\n"                 \
 	"* 4 EXISTS\r\n* 0 RECENT\r\n* OK [UNSEEN 2] The first message not seen\r\n"                                   \
-	"* OK [UIDVALIDITY 101] UIDs are valid\r\n* OK [UIDNEXT 5] The next UID\r\n"
+	"* OK [UIDVALIDITY 101] UIDs are valid\r\n* OK [UIDNEXT 5] The next UID\r\n* OK [HIGHESTMODSEQ 5] The highest\r\n"
 #define IN_BOX(in, want) SAYS("s SELECT inbox\r\n" in, SELECTED "s OK [READ-WRITE] SELECT completed\r\n" want)
 
 static void logging_in(void **state)
@@ -143,6 +143,7 @@ static void listing(void **state)
 		"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
 		"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] These are kept\r\n"
 		"* 0 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 102] UIDs are valid\r\n* OK [UIDNEXT 1] The next UID\r\n"
+		"* OK [HIGHESTMODSEQ 1] The highest\r\n"
 		"a OK [READ-WRITE] SELECT completed\r\nb OK DELETE completed\r\nc OK CHECK completed\r\nd OK DELETE "
 		"completed\r\n"
 		"e BAD Select a mailbox first\r\n");
@@ -205,7 +206,7 @@ static void storing(void **state)
 		"changed\r\n"
 		"* 4 EXISTS\r\n* 0 RECENT\r\n* OK [UNSEEN 2] The first message not seen\r\n* OK [UIDVALIDITY 101] UIDs "
 		"are valid\r\n"
-		"* OK [UIDNEXT 5] The next UID\r\ns OK [READ-ONLY] EXAMINE completed\r\n"
+		"* OK [UIDNEXT 5] The next UID\r\n* OK [HIGHESTMODSEQ 5] The highest\r\ns OK [READ-ONLY] EXAMINE completed\r\n"
 		"a NO [READ-ONLY] The mailbox was opened read-only\r\nb NO [READ-ONLY] The mailbox was opened "
 		"read-only\r\n"
 		"* 2 FETCH (BODY[1] {3}\r\none)\r\nc OK FETCH completed\r\nd OK CLOSE completed\r\n");

@@ -109,6 +109,7 @@ static inline struct store_limits fx_limits(void)
 		.mailbox_depth_max = 32,
 		.mailboxes_max = 10000,
 		.keywords_max = 56,
+		.saved_ranges_max = 4,
 		.keep_expunged_ms = 3600 * 1000 };
 }
 

@@ -33,6 +33,7 @@ extern const struct command ctl_account_commands[]; /* switches, codes, certific
 extern const struct command ctl_config_commands[];
 extern const struct command ctl_audit_commands[];
 extern const struct command ctl_start_commands[]; /* quickstart, test, firewall, doctor */
+extern const struct command ctl_move_commands[]; /* import, export */
 extern const struct command ctl_watch_commands[]; /* status, verify */
 extern const struct command ctl_undelete_commands[];
 extern const struct command ctl_backup_check_commands[], ctl_backup_commands[], ctl_prune_commands[]; /* in this order */

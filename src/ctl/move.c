@@ -1,0 +1,99 @@
+/* ctl/move.c - commands: mail in. What they do is in move/; here is what they are told.
+ * Trust       run as who called them, root or the server's user: they read and write files as that user.
+ */
+#include "ctl/ctl_impl.h"
+
+#include "move/mover.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UIDL_FORMAT_DEFAULT "%08Xu%08Xv" /* Dovecot's */
+
+struct way {
+	const char *kind;
+	void (*in)(struct mover *m);
+};
+
+static const struct way ways[] = {
+	{ "maildir", import_maildir },
+	{ "mbox", import_mbox },
+	{ "eml", import_eml },
+};
+#define N_WAYS (sizeof ways / sizeof *ways)
+
+struct option {
+	const char *name;
+	size_t flag, value; /* offset in move_opts; 0: it is of the other kind */
+};
+#define FLAG(name, field) { name, offsetof(struct move_opts, field), 0 }
+#define VALUE(name, field) { name, 0, offsetof(struct move_opts, field) }
+
+static const struct option in_options[] = {
+	VALUE("--into", folder), VALUE("--pop3-uidl-format", pop3_uidl_format), 	FLAG("--dry-run", dry_run), 	FLAG("--quiet", quiet), { 0 },
+};
+static const struct option *find_option(const struct option *o, const char *word)
+{
+	for (; o->name; o++)
+		if (strcmp(o->name, word) == 0)
+			return o;
+	return NULL;
+}
+
+/* Words that are no options, at most n, into plain; how many, or -1: that was said. */
+static int read_options(struct ctl *c, const struct option *known, struct move_opts *o, const char **plain, int n)
+{
+	int used = 0;
+
+	for (int i = 0; i < c->n_words; i++) {
+		const char *w = c->words[i];
+		const struct option *x = strncmp(w, "--", 2) == 0 ? find_option(known, w) : NULL;
+
+		if (strncmp(w, "--", 2) != 0 && used < n) {
+			plain[used++] = w;
+		} else if (!x) {
+			fprintf(stderr, "sallyport: %s: %s\n", w, w[0] == '-' ? "there is no such option here" : "there is one word too many");
+			return -1;
+		} else if (x->flag) {
+			*(bool *)((char *)o + x->flag) = true;
+		} else if (++i < c->n_words) {
+			*(const char **)((char *)o + x->value) = c->words[i];
+		} else {
+			fprintf(stderr, "sallyport: %s wants a value\n", w);
+			return -1;
+		}
+	}
+	return used;
+}
+
+static int move(struct ctl *c, const struct option *known)
+{
+	struct move_opts o = { .conf = c->conf, .channels = c->client.channels, .pop3_uidl_format = UIDL_FORMAT_DEFAULT };
+	const char *plain[3];
+	int n = read_options(c, known, &o, plain, 3);
+
+	if (n >= 0 && n < 3)
+		fprintf(stderr, "sallyport: ADDRESS, maildir|mbox|eml and a place are wanted\n");
+	if (n < 3 || !ctl_address(c, plain[0], &o.address))
+		return n < 3 ? 2 : 1;
+	o.kind = plain[1];
+	o.place = plain[2];
+	for (size_t i = 0; i < N_WAYS; i++)
+		if (strcmp(ways[i].kind, o.kind) == 0)
+			return mover_run(&o, ways[i].in);
+	fprintf(stderr, "sallyport: %s: there is maildir, mbox and eml\n", o.kind);
+	return 2;
+}
+
+static int import(struct ctl *c)
+{
+	return move(c, in_options);
+}
+
+const struct command ctl_move_commands[] = {
+	{ "import", "ADDRESS maildir|mbox|eml PLACE [--into FOLDER] [--dry-run] [--quiet] [--pop3-uidl-format F]",
+		"move mail in; again: only what is new", 3, 20, ONLINE, import },
+	{ 0 },
+};

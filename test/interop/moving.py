@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""test/interop/moving.py - mail in and out: a real Dovecot with 20,000 letters, mbsync and a POP client that download nothing again; files."""
+import mailbox
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import tap
+from dovecot import Dovecot
+from server import Server
+from tap import case, check_equal, check_in
+
+USER = "alice@demo.test"
+# folder on the wire: letters
+FOLDERS = {"INBOX": 3000, "Work": 7000, "Work.2024": 6000, "Entw&APw-rfe &- mehr": 2000, "Sent Items": 1000, "&ZeVnLIqe-.&MMYwuTDI-": 1000}
+NAMES = {"INBOX": "INBOX", "Work": "Work", "Work.2024": "Work/2024", "Entw&APw-rfe &- mehr": "Entw&APw-rfe &- mehr", "Sent Items": "Sent Items",
+         "&ZeVnLIqe-.&MMYwuTDI-": "&ZeVnLIqe-/&MMYwuTDI-"}
+
+MBSYNC = """
+FSync no
+IMAPAccount demo
+Host localhost
+Port {port}
+User {user}
+Pass demo
+SSLType None
+AuthMechs LOGIN
+
+IMAPStore far
+Account demo
+PathDelimiter {sep}
+
+MaildirStore near
+Path {box}/
+Inbox {box}/INBOX
+SubFolders Verbatim
+
+Channel all
+Far :far:
+Near :near:
+Patterns *
+Create Near
+Sync All
+SyncState *
+"""
+
+MPOP = """
+account demo
+host localhost
+port {port}
+user {user}
+password demo
+auth user
+tls off
+keep on
+delivery maildir {box}
+uidls_file {uidls}
+"""
+
+
+def make_letters(d):
+    """Letters as a delivery writes them, in folders that Dovecot then takes up; flags and keywords by IMAP."""
+    at = 1_600_000_000
+    for folder, n in FOLDERS.items():
+        top = d.maildir(USER) if folder == "INBOX" else os.path.join(d.maildir(USER), "." + folder)
+        for sub in ("cur", "new", "tmp"):
+            os.makedirs(os.path.join(top, sub))
+        for i in range(n):
+            at += 60
+            name = "%d.M%dP1.host" % (at, i)
+            flags = "" if i % 3 == 0 else ":2," + ("F" if i % 5 == 0 else "") + ("R" if i % 7 == 0 else "") + "S"
+            path = os.path.join(top, "new" if not flags else "cur", name + flags)
+            with open(path, "w") as f:
+                f.write("From: a%d@example.test\nSubject: letter %d of %s\nMessage-ID: <%d.%s@example.test>\n\nText %d\n" % (i, i, folder, i, abs(hash(folder)), i))
+            os.utime(path, (at, at))
+    d.give()
+
+
+def use_letters(d):
+    c = d.imap()
+    for folder in FOLDERS:
+        if folder != "INBOX":
+            c.subscribe('"%s"' % folder)
+        c.select('"%s"' % folder)
+        c.store("1:40", "+FLAGS.SILENT", "($Forwarded red)")
+        c.store("41:60", "+FLAGS.SILENT", "(NonJunk)")
+        c.store("61:70", "+FLAGS.SILENT", "(\\Deleted)")
+        c.expunge()
+    c.logout()
+
+
+class Clients:
+    """mbsync and mpop with their state, pointed at one server after the other."""
+
+    def __init__(self, top):
+        self.top, self.box, self.popbox = top, os.path.join(top, "near"), os.path.join(top, "pop")
+        os.makedirs(self.box)
+        for sub in ("cur", "new", "tmp"):
+            os.makedirs(os.path.join(self.popbox, sub))
+
+    def mbsync(self, port, sep):
+        conf = os.path.join(self.top, "mbsyncrc")
+        with open(conf, "w") as f:
+            f.write(MBSYNC.format(port=port, user=USER, box=self.box, sep=sep))
+        p = subprocess.run(["mbsync", "-c", conf, "-a"], capture_output=True, text=True, timeout=170)
+        check_equal(p.returncode, 0, "mbsync: %s%s" % (p.stdout[-500:], p.stderr[-500:]))
+
+    def mpop(self, port):
+        conf = os.path.join(self.top, "mpoprc")
+        with open(conf, "w") as f:
+            f.write(MPOP.format(port=port, user=USER, box=self.popbox, uidls=os.path.join(self.top, "uidls")))
+        os.chmod(conf, 0o600)
+        p = subprocess.run(["mpop", "-C", conf, "demo"], capture_output=True, text=True, timeout=170)
+        check_equal(p.returncode, 0, "mpop: %s%s" % (p.stdout[-500:], p.stderr[-500:]))
+
+    def files(self):
+        """Every letter's file with its flags, by mbsync and by mpop; a file that is loaded again gets another name."""
+        found = set()
+        for top in (self.box, self.popbox):
+            for here, _dirs, names in os.walk(top):
+                if os.path.basename(here) in ("cur", "new"):
+                    found |= {os.path.join(here, n) for n in names}
+        return found
+
+
+def picture(c, folders):
+    """{folder: (UIDVALIDITY, UIDNEXT, [flags, date, size by UID])}"""
+    found = {}
+    for f in folders:
+        assert c.select('"%s"' % f, readonly=True)[0] == "OK", f
+        numbers = [c.response(x)[1][0] for x in ("UIDVALIDITY", "UIDNEXT")]
+        rows = {}
+        for line in c.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE RFC822.SIZE)")[1]:
+            text = line.decode()
+            uid = int(text.split("UID ")[1].split(" ")[0].rstrip(")"))
+            flags = set(text.split("FLAGS (")[1].split(")")[0].split()) - {"\\Recent"}
+            rows[uid] = (sorted(flags), text.split('INTERNALDATE "')[1].split('"')[0], text.split("RFC822.SIZE ")[1].split(" ")[0].rstrip(")"))
+        found[f] = (numbers, rows)
+    return found
+
+
+def take_in(s, *words, check=True):
+    status, out, err = s.run("import", USER, *words, check=False)
+    if check and status:
+        raise AssertionError("import: status %d: %s%s" % (status, out, err))
+    return status, out, err
+
+
+def total(out):
+    """{"moved": 3, "known": 0, ...} of the last line."""
+    f = out.strip().splitlines()[-1].split("\t")
+    check_equal(f[0], "all", out)
+    return {f[i]: int(f[i + 1]) for i in (1, 3, 5, 7)}
+
+
+@case("20,000 letters of a real Dovecot: UIDs, dates, flags, keywords; a second run moves nothing")
+def _(t):
+    with Dovecot((USER,)) as d:
+        make_letters(d)
+        use_letters(d)
+        t.clients = Clients(t.dir)
+        t.clients.mpop(d.port["pop3"])  # it makes letters \Seen: first
+        t.clients.mbsync(d.port["imap"], ".")
+        t.before = t.clients.files()
+        n = sum(FOLDERS.values()) - 10 * len(FOLDERS)
+        check_equal(len(t.before), n + FOLDERS["INBOX"] - 10)
+        c = d.imap()
+        there = picture(c, FOLDERS)
+        c.logout()
+        d.stop()
+        shutil.copytree(d.maildir(USER), os.path.join(t.dir, "Maildir"))
+    began = time.monotonic()
+    out = take_in(t.s, "maildir", os.path.join(t.dir, "Maildir"))[1]
+    tap.comment("%d letters in %.1f s" % (n, time.monotonic() - began))
+    check_equal(total(out), {"moved": n, "known": 0, "refused": 0, "bytes": total(out)["bytes"]})
+    c = t.s.imap()
+    here = picture(c, NAMES.values())
+    c.logout()
+    for wire, name in NAMES.items():
+        check_equal(here[name][0], there[wire][0], "UIDVALIDITY and UIDNEXT of " + name)
+        check_equal({u: r[:2] for u, r in here[name][1].items()}, {u: utc(r)[:2] for u, r in there[wire][1].items()}, name)
+    check_equal(total(take_in(t.s, "maildir", os.path.join(t.dir, "Maildir"))[1])["moved"], 0)
+    t.s.verify()
+
+
+def utc(row):
+    """Dovecot answers in its own zone."""
+    import imaplib
+    import calendar
+    when = calendar.timegm(time.gmtime(time.mktime(imaplib.Internaldate2tuple(b'INTERNALDATE "%s"' % row[1].encode()))))
+    return row[0], time.strftime("%d-%b-%Y %H:%M:%S +0000", time.gmtime(when)).replace(" 0", " ", 0), row[2]
+
+
+@case("mbsync, synchronised with the Dovecot before, downloads nothing again")
+def _(t):
+    t.clients.mbsync(t.s.port["imap"], "/")
+    now = t.clients.files()
+    check_equal(sorted(now - t.before)[:5], [], "loaded again: %d" % len(now - t.before))
+    check_equal(sorted(t.before - now)[:5], [], "gone: %d" % len(t.before - now))
+
+
+@case("special uses, subscriptions")
+def _(t):
+    c = t.s.imap()
+    listed = [l.decode() for l in c.list()[1]]
+    subscribed = [l.decode().split(' "/" ')[1].strip('"') for l in c.lsub()[1]]
+    c.logout()
+    check_equal([l for l in listed if "\\Sent" in l], ['(\\Sent \\HasNoChildren) "/" "Sent Items"'])
+    for name in NAMES.values():
+        check_in(name, subscribed)
+
+
+class World:
+    def __init__(self, s):
+        self.s, self.dir = s, os.path.join(s.dir, "moving")
+        os.mkdir(self.dir)
+
+
+def main():
+    tap.need_programs("dovecot", "mbsync", "mpop")
+    if os.getuid() != 0:
+        tap.skip_all("Dovecot wants root")
+    with Server(settings={"limits": {"login_failures": 0}}) as s:
+        failed = tap.run(World(s), on_failure=s.show_log)
+    sys.exit(1 if failed else 0)
+
+
+main()

@@ -8,5 +8,7 @@ const struct command ctl_start_commands[] = {
 			"                   [--user NAME] [--json]",
 		"look at this machine, make a configuration, keys, the first domain and account, print the DNS records; overwrites nothing", 1,
 		QUICKSTART_WORDS, ALONE, ctl_quickstart },
+	{ "firewall", "[--ssh PORT]", "print nftables rules for the doors that the configuration opens, and for ssh (22; 0: none)", 0, 2, WITH_CONF,
+		ctl_firewall },
 	{ 0 },
 };

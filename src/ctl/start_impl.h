@@ -8,6 +8,9 @@
 #include "ctl/report.h"
 
 int ctl_quickstart(struct ctl *c);
+int ctl_firewall(struct ctl *c);
+int ctl_selftest(struct ctl *c);
+int ctl_doctor(struct ctl *c);
 
 /* ---- quickstart: what is to be made, and where. Every str is followed by a NUL byte and lives in the arena. */
 struct plan {

@@ -141,6 +141,8 @@ struct conf_limits {
 	uint32_t imap_search_keys_max;
 	uint32_t imap_list_patterns_max;
 	uint32_t imap_saved_ranges_max;
+	uint32_t imap_append_messages_max;
+	uint64_t imap_append_size_max;
 	uint32_t imap_errors_max; /* BAD answers a session */
 
 	uint32_t mailbox_name_size_max; /* UTF-8 bytes of the whole path */

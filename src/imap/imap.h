@@ -92,8 +92,12 @@ enum imap_input {
 SUSPENDS enum imap_input imap_read(struct imap *im);
 /* One more line into im->line, in place of what is there: answers in AUTHENTICATE and IDLE. REFUSED: too long or not a line. */
 SUSPENDS enum imap_input imap_read_line(struct imap *im, size_t size_max);
-/* Takes n bytes and forgets them; false when the stream ended. */
-SUSPENDS bool imap_swallow(struct imap *im, uint64_t n);
+/* The rest of a line behind a literal, into im->line in place of what is there; takes what it has from *room. REFUSED: too long or
+ * not a line, and the rest of the command was dropped. announced: a literal follows. */
+SUSPENDS enum imap_input imap_read_more(struct imap *im, size_t *room, struct imap_literal *next, bool *announced);
+/* The command is refused before this literal of it: what its client sends without being asked goes unread, or the session ends
+ * (im->bye). False: the stream ended. */
+SUSPENDS bool imap_drop(struct imap *im, const struct imap_literal *literal);
 /* Wipes and frees what was gathered. */
 void imap_line_forget(struct imap *im);
 
@@ -149,16 +153,13 @@ uint64_t imap_modseq(struct cur *c); /* mod-sequence-valzer: 63 bits (RFC 7162 7
 void imap_condstore_enable(struct imap *im);
 #define IMAP_LONG_CALL_MS 600000 /* changes of a million messages are made in steps */
 
-/* ---- append.c */
-/* An APPEND is refused: the message that its client sends without being asked goes unread, or the session ends. */
-SUSPENDS void imap_append_drop(struct imap *im);
-
 /* ---- the commands */
 imap_function imap_capability, imap_noop, imap_logout, imap_id, imap_enable, imap_namespace; /* session.c */
 imap_function imap_starttls, imap_login, imap_authenticate;				     /* auth.c */
 imap_function imap_select, imap_examine, imap_close, imap_unselect;			     /* select.c */
 imap_function imap_list, imap_lsub, imap_status;					     /* list.c, status.c */
 imap_function imap_create, imap_delete, imap_rename, imap_subscribe, imap_unsubscribe;	     /* mailbox.c */
+imap_function imap_getquota, imap_getquotaroot, imap_setquota;				     /* quota.c */
 imap_function imap_append, imap_idle, imap_fetch, imap_store, imap_search;		     /* one file each */
 imap_function imap_expunge, imap_copy, imap_move;					     /* copy.c */
 

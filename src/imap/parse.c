@@ -251,24 +251,49 @@ static void append_date(struct cur *c, struct imap_append *out)
 	imap_need_sp(c);
 }
 
-bool imap_append_parse(struct str args, struct arena *a, struct imap_append *out)
+/* "{5}" or "~{5}", and nothing behind it. */
+static bool append_literal(struct cur *c, struct imap_append *out)
 {
-	struct cur c = cur_of(args);
+	out->binary = cur_try(c, '~');
+	return cur_ok(c) && cur_peek(c) == '{' && imap_literal_at_end(cur_rest(c), &out->literal) &&
+	       str_rfind(cur_rest(c), '{') == 0;
+}
 
-	out->has_date = false;
+static bool append_head(struct cur *c, struct imap_append *out)
+{
+	out->has_date = out->utf8 = false;
 	out->date_s = 0;
 	out->flags.bits = 0;
 	out->flags.n_keywords = 0;
 	out->flags.over = false;
+	if (cur_peek(c) == '(') {
+		imap_flag_list(c, &out->flags);
+		imap_need_sp(c);
+	}
+	append_date(c, out);
+	out->utf8 = cur_try_ilit(c, STR("UTF8 ("));
+	return append_literal(c, out) && (!out->utf8 || out->binary);
+}
+
+bool imap_append_parse(struct str args, struct arena *a, struct imap_append *out)
+{
+	struct cur c = cur_of(args);
+
 	out->mailbox = imap_astring(&c, a);
 	imap_need_sp(&c);
-	if (cur_peek(&c) == '(') {
-		imap_flag_list(&c, &out->flags);
-		imap_need_sp(&c);
-	}
-	append_date(&c, out);
-	return cur_ok(&c) && cur_peek(&c) == '{' && imap_literal_at_end(cur_rest(&c), &out->literal) &&
-	       str_rfind(cur_rest(&c), '{') == 0;
+	return append_head(&c, out);
+}
+
+enum imap_append_next imap_append_behind(struct str line, struct imap_append *out)
+{
+	struct cur c = cur_of(line);
+
+	if (out->utf8)
+		cur_need(&c, ')');
+	if (cur_done(&c))
+		return IMAP_APPEND_END;
+	imap_need_sp(&c);
+	return append_head(&c, out) ? IMAP_APPEND_MORE : IMAP_APPEND_BAD;
 }
 
 void imap_add_quoted(struct buf *out, struct str s)

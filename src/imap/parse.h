@@ -47,16 +47,21 @@ struct imap_literal {
 };
 bool imap_literal_at_end(struct str line, struct imap_literal *out);
 
-/* What an APPEND says before its message (RFC 3501 6.3.11): the line up to the announced message literal. */
+/* What an APPEND says before a message (RFC 3501 6.3.11, RFC 3502, RFC 3516 4.4, RFC 6855 4): up to its literal, which ends the line. */
 struct imap_append {
-	struct str mailbox;
+	struct str mailbox; /* of the first */
 	struct imap_flags flags;
 	bool has_date;
 	int64_t date_s;
+	bool binary; /* literal8: NUL may stand in it */
+	bool utf8;   /* in "UTF8 (...)", whose ")" comes behind it */
 	struct imap_literal literal;
 };
 /* args: what follows "APPEND ", gathered so far. True when all is there but the message. */
 bool imap_append_parse(struct str args, struct arena *a, struct imap_append *out);
+/* line: what follows a message whose head was out; out becomes the head of the next. */
+enum imap_append_next { IMAP_APPEND_BAD, IMAP_APPEND_END, IMAP_APPEND_MORE };
+enum imap_append_next imap_append_behind(struct str line, struct imap_append *out);
 
 /* Writes s as a quoted string; CR, LF and NUL, which cannot stand in one, become '?'. */
 void imap_add_quoted(struct buf *out, struct str s);

@@ -8,6 +8,7 @@
 #include "imap/imap.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 
 #define TAIL_KEPT 64  /* bytes of a line's end: what may announce a literal */
@@ -85,7 +86,7 @@ static bool announces(const struct tail *t, struct imap_literal *out)
 	return imap_literal_at_end(str_of(t->p, t->n), out);
 }
 
-SUSPENDS bool imap_swallow(struct imap *im, uint64_t n)
+static SUSPENDS bool swallow(struct imap *im, uint64_t n)
 {
 	while (n) {
 		struct str in = str_sub(stream_peek(&im->d->stream), 0, n < SIZE_MAX ? (size_t)n : SIZE_MAX);
@@ -105,12 +106,20 @@ static enum imap_input refuse(struct imap *im, struct str code, struct str text)
 	return IMAP_INPUT_REFUSED;
 }
 
+static void refuse_line(struct imap *im, enum line_state r)
+{
+	if (r == LINE_OVER)
+		refuse(im, STR("LIMIT"), STR("The line is too long"));
+	else
+		refuse(im, STR("CLIENTBUG"), STR("A line ends with CR LF and nothing else"));
+}
+
 /* The command is refused already. Reads what its client sends nevertheless: a literal that waits for no answer, the rest of
  * the line, and so on. */
 static SUSPENDS enum imap_input drop_rest(struct imap *im, struct tail *tail)
 {
 	const struct conf_limits *limits = &im->d->conf->limits;
-	uint64_t room = limits->message_size_max + limits->imap_literal_command_size_max;
+	uint64_t room = 2 * limits->message_size_max + limits->imap_literal_command_size_max;
 	struct imap_literal literal;
 
 	for (;;) {
@@ -123,11 +132,41 @@ static SUSPENDS enum imap_input drop_rest(struct imap *im, struct tail *tail)
 			return IMAP_INPUT_REFUSED;
 		}
 		room -= literal.size;
-		if (!imap_swallow(im, literal.size))
+		if (!swallow(im, literal.size))
 			return IMAP_INPUT_GONE;
 		if (add_line(im, &none, tail) == LINE_LOST)
 			return IMAP_INPUT_GONE;
 	}
+}
+
+SUSPENDS bool imap_drop(struct imap *im, const struct imap_literal *literal)
+{
+	struct tail tail = { 0 };
+	struct str text;
+
+	if (literal->sync)
+		return true;
+	text = str_of(tail.p, (size_t)snprintf(tail.p, sizeof tail.p, "{%llu+}", (unsigned long long)literal->size));
+	tail.n = text.n;
+	return drop_rest(im, &tail) != IMAP_INPUT_GONE;
+}
+
+SUSPENDS enum imap_input imap_read_more(struct imap *im, size_t *room, struct imap_literal *next, bool *announced)
+{
+	struct tail tail;
+	enum line_state r;
+
+	*announced = false;
+	im->line.n = 0;
+	r = add_line(im, room, &tail);
+	if (r == LINE_LOST)
+		return IMAP_INPUT_GONE;
+	if (r != LINE_READ) {
+		refuse_line(im, r);
+		return drop_rest(im, &tail);
+	}
+	*announced = announces(&tail, next);
+	return IMAP_INPUT_COMMAND;
 }
 
 /* The text so far is an APPEND that lacks nothing but its message. */
@@ -174,9 +213,7 @@ SUSPENDS enum imap_input imap_read(struct imap *im)
 		if (r == LINE_LOST)
 			return IMAP_INPUT_GONE;
 		if (r != LINE_READ) {
-			refuse(im, r == LINE_OVER ? STR("LIMIT") : STR("CLIENTBUG"),
-				r == LINE_OVER ? STR("The line is too long")
-					       : STR("A line ends with CR LF and nothing else"));
+			refuse_line(im, r);
 			return drop_rest(im, &tail);
 		}
 		if (!announces(&tail, &literal))

@@ -38,6 +38,9 @@ static const struct imap_command commands[] = {
 	{ "LSUB", LOGGED_IN, 0, imap_lsub },
 	{ "STATUS", LOGGED_IN, 0, imap_status },
 	{ "APPEND", LOGGED_IN, IMAP_MAKES, imap_append },
+	{ "GETQUOTA", LOGGED_IN, 0, imap_getquota },
+	{ "GETQUOTAROOT", LOGGED_IN, 0, imap_getquotaroot },
+	{ "SETQUOTA", LOGGED_IN, 0, imap_setquota },
 	{ "IDLE", LOGGED_IN, IMAP_NO_ARGUMENTS, imap_idle },
 	{ "CHECK", IMAP_SELECTED, IMAP_NO_ARGUMENTS, imap_noop },
 	{ "CLOSE", IMAP_SELECTED, IMAP_NO_ARGUMENTS, imap_close },
@@ -236,7 +239,7 @@ static SUSPENDS enum outcome run(struct imap *im, enum imap_input input, struct 
 		o = permit_write(im);
 	if (o != OK) {
 		if (input == IMAP_INPUT_APPEND)
-			imap_append_drop(im);
+			im->done = !imap_drop(im, &im->append_literal);
 		return o;
 	}
 	return im->command->run(im, args);

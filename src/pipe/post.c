@@ -94,7 +94,7 @@ static SUSPENDS enum outcome append(struct post *p, struct ipc_call *c, const st
 	struct ipc_append_to put = {
 		.edge = peer_index(call_peer(c)), .edge_life = peer_life(call_peer(c)), .handle = m->handle,
 		.mailbox = m->mailbox, .flags = m->flags, .keywords = m->keywords, .n_keywords = m->n_keywords,
-		.date_s = m->date_s, .body = m->body,
+		.date_s = m->date_s, .part = m->part, .more = m->more, .body = m->body,
 	};
 	enum outcome o = OVER_LIMIT;
 

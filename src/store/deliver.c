@@ -151,7 +151,7 @@ static void prepare_moved(struct account *a, struct mailbox *m, const struct let
 	a->has_uidls = true;
 }
 
-static enum outcome place(struct account *a, struct mailbox *m, const struct letter *l, struct placed *out)
+enum outcome letter_place(struct account *a, struct mailbox *m, const struct letter *l, struct placed *out)
 {
 	struct new_message n = { .prefix = l->prefix, .index = l->index };
 	enum outcome o = OK;
@@ -177,34 +177,55 @@ static enum outcome place(struct account *a, struct mailbox *m, const struct let
 	return OK;
 }
 
+static enum outcome alive(const struct account *a)
+{
+	return a->closed ? NO_SUCH : a->part.dead ? TRY_LATER : OK;
+}
+
+enum outcome letter_mailbox(struct account *a, struct str name, struct mailbox **out)
+{
+	for (;;) {
+		enum outcome o = alive(a);
+
+		if (o != OK)
+			return o;
+		*out = find_mailbox(a, name);
+		if (!*out)
+			return NO_SUCH;
+		if (!(*out)->loading)
+			return OK;
+		if (!mailbox_settle(*out))
+			return TRY_LATER;
+	}
+}
+
 enum outcome letter_stage(struct account *a, struct str delivery, const struct letter *l, struct placed *out)
 {
 	uint64_t size = l->prefix.n + (l->body ? l->body->size : l->size);
 	char tag = l->moved_in ? 'I' : 'D';
 	struct mailbox *m;
+	uint64_t serial;
 	enum outcome o;
 
 	die_unless(delivery.n <= sizeof((struct delivering *)0)->id, "delivery id too long");
-	for (;;) {
-		if (a->part.dead || a->closed)
-			return a->closed ? NO_SUCH : TRY_LATER;
+	do {
+		o = alive(a);
+		if (o != OK)
+			return o;
 		if (delivery.n && (find_staged(a, delivery, out) || find_mark(a, tag, delivery, out))) {
 			a->shard->stats.n_duplicates++;
 			return OK;
 		}
-		m = find_mailbox(a, l->mailbox);
-		if (!m)
-			return NO_SUCH;
-		if (!m->loading)
-			break;
-		if (!mailbox_settle(m))
-			return TRY_LATER;
-	}
+		serial = a->part.staged;
+		o = letter_mailbox(a, l->mailbox, &m);
+		if (o != OK)
+			return o;
+	} while (delivery.n && a->part.staged != serial); /* another may have brought it meanwhile */
 	o = check(a, l, size);
 	if (o == OK && m->uidnext == UINT32_MAX)
 		o = OVER_LIMIT;
 	if (o == OK)
-		o = place(a, m, l, out);
+		o = letter_place(a, m, l, out);
 	if (o != OK)
 		return o;
 	if (delivery.n)

@@ -30,5 +30,10 @@ struct placed {
  * keywords, uids); OVER_QUOTA; TRY_LATER. */
 SUSPENDS enum outcome letter_stage(
 	struct account *a, struct str delivery, const struct letter *l, struct placed *out) MUST_USE;
+/* Its two steps. The mailbox of a name, empty for INBOX, settled: letters may be placed until the next suspension. OK; NO_SUCH; TRY_LATER. */
+SUSPENDS enum outcome letter_mailbox(struct account *a, struct str name, struct mailbox **out) MUST_USE;
+/* Into the forming batch; sets uid and uidvalidity. OK, also with a blob and keywords that are there for certain; OVER_LIMIT: keywords;
+ * TRY_LATER: its body cannot be read. */
+enum outcome letter_place(struct account *a, struct mailbox *m, const struct letter *l, struct placed *out) MUST_USE;
 
 #endif

@@ -22,13 +22,18 @@ struct engine_batch *engine_batch_new(uint64_t partition, uint64_t version)
 	return b;
 }
 
+void engine_blob_drop(struct engine_blob *blob)
+{
+	free(blob->heap);
+	if (blob->map.mapped)
+		body_unmap(&blob->map);
+	*blob = (struct engine_blob){ 0 };
+}
+
 void engine_batch_free(struct engine_batch *b)
 {
-	for (size_t i = 0; i < b->blobs.n; i++) {
-		free(b->blobs.v[i].heap);
-		if (b->blobs.v[i].map.mapped)
-			body_unmap(&b->blobs.v[i].map);
-	}
+	for (size_t i = 0; i < b->blobs.n; i++)
+		engine_blob_drop(&b->blobs.v[i]);
 	vec_free(&b->blobs);
 	buf_fini(&b->ops);
 	free(b);
@@ -76,20 +81,34 @@ void engine_blob_del(struct engine_batch *b, uint64_t id)
 	add_op(b, ENGINE_BLOB_DEL, str_of(&id, sizeof id), STR(""));
 }
 
+enum outcome engine_blob_hold(struct engine_blob *blob, uint64_t id, const struct body *body)
+{
+	*blob = (struct engine_blob){ .id = id };
+	if (body->fd < 0) {
+		blob->heap = mem_dup(body->inl.p, body->inl.n);
+		blob->bytes = str_of(blob->heap, body->inl.n);
+		return OK;
+	}
+	if (body_map(body, &blob->map) != OK)
+		return FAILED;
+	blob->bytes = blob->map.bytes;
+	return OK;
+}
+
+void engine_blob_give(struct engine_batch *b, struct engine_blob *blob)
+{
+	*vec_push(&b->blobs) = *blob;
+	*blob = (struct engine_blob){ 0 };
+}
+
 enum outcome engine_blob_put(struct engine_batch *b, uint64_t id, const struct body *body)
 {
-	struct engine_blob blob = { .id = id };
+	struct engine_blob blob;
+	enum outcome o = engine_blob_hold(&blob, id, body);
 
-	if (body->fd < 0) {
-		blob.heap = mem_dup(body->inl.p, body->inl.n);
-		blob.bytes = str_of(blob.heap, body->inl.n);
-	} else {
-		if (body_map(body, &blob.map) != OK)
-			return FAILED;
-		blob.bytes = blob.map.bytes;
-	}
-	*vec_push(&b->blobs) = blob;
-	return OK;
+	if (o == OK)
+		engine_blob_give(b, &blob);
+	return o;
 }
 
 void engine_blob_copy(struct engine_batch *b, uint64_t id, struct str bytes)

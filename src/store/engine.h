@@ -72,6 +72,10 @@ void engine_blob_del(struct engine_batch *b, uint64_t id);
 enum outcome engine_blob_put(struct engine_batch *b, uint64_t id, const struct body *body) MUST_USE;
 /* The same from bytes in memory, which are copied. */
 void engine_blob_copy(struct engine_batch *b, uint64_t id, struct str bytes);
+/* The same in two steps: bytes that are held for a batch that is yet to come. */
+enum outcome engine_blob_hold(struct engine_blob *blob, uint64_t id, const struct body *body) MUST_USE;
+void engine_blob_give(struct engine_batch *b, struct engine_blob *blob); /* the batch owns it */
+void engine_blob_drop(struct engine_blob *blob);
 /* The operations in their order; *at starts at 0. False at the end. */
 bool engine_batch_next(const struct engine_batch *b, size_t *at, struct engine_row *op);
 

@@ -6,6 +6,7 @@
 #include "base/die.h"
 #include "ipc_gen.h"
 #include "store/account.h"
+#include "store/append.h"
 #include "store/maildrop.h"
 
 #define FIELD_BITS 20
@@ -18,8 +19,10 @@ void handles_init(struct handles *h, uint16_t life)
 
 void handles_fini(struct handles *h)
 {
-	for (size_t i = 0; i < h->slots.n; i++)
+	for (size_t i = 0; i < h->slots.n; i++) {
+		held_drop(h->slots.v[i]);
 		free(h->slots.v[i]);
+	}
 	vec_free(&h->slots);
 	vec_free(&h->free);
 	vec_free(&h->edges);
@@ -118,6 +121,7 @@ void handle_release(struct shard *s, struct handle *h)
 		selection_free(list_entry(h->selections.next, struct selection, in_handle));
 	maildrop_free(h->drop);
 	h->drop = NULL;
+	held_drop(h);
 	h->account = NULL;
 	h->peer = NULL;
 	*vec_push(&s->handles.free) = (uint32_t)h->number & FIELD_MASK;

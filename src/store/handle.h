@@ -68,6 +68,7 @@ struct handle {
 	struct node selections;
 	uint32_t last_selection;
 	struct maildrop *drop; /* a POP session's; NULL: none is open */
+	struct held *held; /* messages that are to go in together (store/append.h); or NULL */
 };
 
 struct edge_seen {

@@ -74,6 +74,9 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(owns, OWNS)                                                                                                  \
 	X(deliver, DELIVER)                                                                                            \
 	X(append_to, APPEND_TO)                                                                                        \
+	X(append_drop, APPEND_DROP)                                                                                    \
+	X(room_for, ROOM_FOR)                                                                                          \
+	X(quota, QUOTA)                                                                                                \
 	X(import_to, IMPORT_TO)                                                                                        \
 	X(mailbox_numbers, MAILBOX_NUMBERS)                                                                            \
 	X(moved_find, MOVED_FIND)                                                                                      \

@@ -1,7 +1,7 @@
 /* store/service_deliver.c - deliveries and appends, asked for by post.
  * Suspends    until the letter is durable: an answer OK is a promise.
  */
-#include "store/deliver.h"
+#include "store/append.h"
 #include "store/service.h"
 
 #include "ipc/words.h"
@@ -35,21 +35,21 @@ SUSPENDS void serve_deliver(void *ctx, struct ipc_call *c, const void *msg)
 }
 
 /* A handle that post names for another. One that was not given to that one is that one's fault, not post's. */
-static enum outcome owner(struct store *s, uint64_t handle, struct holder who, struct account **out)
+static enum outcome owner(struct store *s, uint64_t handle, struct holder who, struct handle **h, struct account **out)
 {
-	struct handle *h;
-	enum outcome o = handle_find(&s->shard, handle, who, &h);
+	enum outcome o = handle_find(&s->shard, handle, who, h);
 
 	if (o != OK)
 		return o;
-	*out = h->account;
+	*out = (*h)->account;
 	account_pin(*out);
 	return OK;
 }
 
-SUSPENDS void serve_append_to(void *ctx, struct ipc_call *c, const void *msg)
+/* The handle is not touched after a suspension: it may be gone. */
+static SUSPENDS enum outcome append(struct store *s, struct handle *h, const struct ipc_append_to *q, struct placed *out)
 {
-	const struct ipc_append_to *q = msg;
+	struct account *a = h->account;
 	struct letter l = { .mailbox = q->mailbox,
 		.flags = q->flags,
 		.keywords = q->keywords,
@@ -57,23 +57,85 @@ SUSPENDS void serve_append_to(void *ctx, struct ipc_call *c, const void *msg)
 		.date_s = q->date_s,
 		.index = q->index,
 		.body = &q->body };
-	struct ipc_append_to_reply r = { 0 };
+	enum outcome o;
+
+	if (q->part == 0 && !q->more) {
+		held_drop(h);
+		o = letter_stage(a, STR(""), &l, out);
+	} else {
+		o = held_add(h, &s->shard, &s->budget, q->part, &l);
+		if (o == OK && !q->more)
+			o = held_stage(a, h, out);
+	}
+	if (o == OK && !q->more && !account_wait(a, out->serial))
+		o = TRY_LATER;
+	if (o == OK && !q->more)
+		s->shard.stats.n_appended += q->part + 1;
+	return o;
+}
+
+SUSPENDS void serve_append_to(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_append_to *q = msg;
 	struct placed placed = { 0 };
 	struct store *s = ctx;
 	struct account *a;
-	enum outcome o = owner(s, q->handle, holder_edge(q->edge, q->edge_life), &a);
+	struct handle *h;
+	enum outcome o = owner(s, q->handle, holder_edge(q->edge, q->edge_life), &h, &a);
 
 	if (o != OK) {
 		call_reply(c, o, NULL);
 		return;
 	}
-	o = letter_stage(a, STR(""), &l, &placed);
-	if (o == OK && !account_wait(a, placed.serial))
-		o = TRY_LATER;
-	s->shard.stats.n_appended += o == OK;
-	r = (struct ipc_append_to_reply){ placed.uidvalidity, placed.uid };
+	o = append(s, h, q, &placed);
 	account_put(a);
-	ipc_append_to_reply_send(c, o, &r);
+	ipc_append_to_reply_send(c, o, &(struct ipc_append_to_reply){ placed.uidvalidity, placed.uid });
+}
+
+void serve_append_drop(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_append_drop *q = msg;
+	struct store *s = ctx;
+	struct handle *h;
+
+	if (handle_find(&s->shard, q->handle, holder_of(call_peer(c)), &h) == OK)
+		held_drop(h);
+}
+
+void serve_room_for(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_room_for *q = msg;
+	struct session x;
+	struct str name;
+	enum outcome o;
+
+	if (!session_enter(&x, ctx, c, q->handle))
+		return;
+	o = session_name(&x, q->mailbox, &name);
+	if (o != OK || !mailbox_find(x.account, name))
+		o = NO_SUCH;
+	else if (account_over_quota(x.account, q->size, q->messages))
+		o = OVER_QUOTA;
+	else if (!shard_has_room(&x.store->shard))
+		o = NO_ROOM;
+	ipc_room_for_reply_send(c, o);
+	session_leave(&x);
+}
+
+/* As of what is staged: the answer waits until it is durable. */
+SUSPENDS void serve_quota(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_quota *q = msg;
+	struct ipc_quota_reply r;
+	struct account *a;
+	struct session x;
+
+	if (!session_enter(&x, ctx, c, q->handle))
+		return;
+	a = x.account;
+	r = (struct ipc_quota_reply){ a->head.bytes, a->head.messages, a->quota_bytes, a->quota_messages };
+	ipc_quota_reply_send(c, session_wait(&x, a->part.staged), &r);
+	session_leave(&x);
 }
 
 /* Whose handle it is, and that the sender address is the account's own: itself, with a detail, or an alias that leads to it. */
@@ -83,7 +145,8 @@ void serve_owns(void *ctx, struct ipc_call *c, const void *msg)
 	struct ipc_owns_reply r = { 0 };
 	struct store *s = ctx;
 	struct account *a;
-	enum outcome o = owner(s, q->handle, holder_edge(q->edge, q->edge_life), &a);
+	struct handle *h;
+	enum outcome o = owner(s, q->handle, holder_edge(q->edge, q->edge_life), &h, &a);
 
 	if (o == OK) {
 		r.account = a->id;

@@ -63,6 +63,7 @@ struct fake {
 	unsigned fail_at;	/* or that one */
 	enum outcome fail_with;
 	void (*on_fetch)(struct fake *f); /* what happens meanwhile, once */
+	uint32_t parts;			  /* of an append that goes on */
 	uint32_t piece;			  /* bytes that a read of a body gives; 0: 100 */
 };
 
@@ -765,26 +766,74 @@ enum outcome ipc_search(struct link *l, const struct ipc_search *m, struct ipc_s
 	return OK;
 }
 
-/* ---- post */
-
-enum outcome ipc_append(struct link *l, const struct ipc_append *m, struct ipc_append_reply *r, struct arena *a)
+enum outcome ipc_room_for(struct link *l, const struct ipc_room_for *m)
 {
 	struct fake_box *b = fake_find(fake_now, m->mailbox);
+	enum outcome o = fake_called();
+
+	(void)l;
+	if (o)
+		return o;
+	if (!b)
+		return NO_SUCH;
+	return b->n + m->messages > FAKE_MESSAGES ? OVER_QUOTA : OK;
+}
+
+enum outcome ipc_quota(struct link *l, const struct ipc_quota *m, struct ipc_quota_reply *r, struct arena *a)
+{
+	enum outcome o = fake_called();
+
+	(void)l, (void)m, (void)a;
+	if (o)
+		return o;
+	*r = (struct ipc_quota_reply){ .bytes = 1025, .messages = 3, .bytes_max = 10240 };
+	return OK;
+}
+
+void ipc_append_drop_cast(struct peer *p, const struct ipc_append_drop *m)
+{
+	(void)p, (void)m;
+	die("no edge has a channel here");
+}
+
+/* ---- post */
+
+static inline void fake_put(struct fake_box *b, const struct ipc_append *m)
+{
 	struct fake_message *x;
 	struct body_map map;
 
-	(void)l, (void)a;
-	if (!b)
-		return NO_SUCH;
-	if (b->n == FAKE_MESSAGES)
-		return OVER_LIMIT;
 	die_unless(body_map(&m->body, &map) == OK, "body");
 	x = fake_add(b, map.bytes, m->flags);
 	body_unmap(&map);
 	x->date_s = m->date_s;
 	x->keywords = fake_keywords(b, m->keywords, m->n_keywords);
+}
+
+/* Parts are put at once and taken out again when a later one cannot be. */
+enum outcome ipc_append(struct link *l, const struct ipc_append *m, struct ipc_append_reply *r, struct arena *a)
+{
+	struct fake_box *b = fake_find(fake_now, m->mailbox);
+
+	(void)l, (void)a;
+	if (m->part == 0)
+		fake_now->parts = 0; /* an append before was given up */
+	die_unless(m->part == fake_now->parts, "a part out of turn");
+	if (!b)
+		return NO_SUCH;
+	if (b->n == FAKE_MESSAGES) {
+		for (; fake_now->parts; fake_now->parts--) {
+			b->n--;
+			b->uidnext--;
+			buf_fini(&b->messages[b->n].text);
+			buf_fini(&b->messages[b->n].index);
+		}
+		return OVER_QUOTA;
+	}
+	fake_put(b, m);
 	r->uidvalidity = b->uidvalidity;
-	r->uid = x->uid;
+	r->uid = b->uidnext - 1 - m->part;
+	fake_now->parts = m->more ? m->part + 1 : 0;
 	return OK;
 }
 

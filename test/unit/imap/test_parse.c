@@ -141,6 +141,14 @@ static void append_heads(void **state)
 		{ "inbox {5} {6}", false },
 		{ "inbox () () {5}", false },
 		{ "inbox \"17-Jul-1996 02:44:25 -0700\"{5}", false },
+		{ "inbox ~{5}", true },
+		{ "inbox () ~{5+}", true },
+		{ "inbox UTF8 (~{5}", true },
+		{ "inbox \"17-Jul-1996 02:44:25 -0700\" utf8 (~{5+}", true },
+		{ "inbox UTF8 ({5}", false },
+		{ "inbox UTF8 ~{5}", false },
+		{ "inbox UTF8 (~{5})", false },
+		{ "inbox ~~{5}", false },
 	};
 	struct imap_append *x = arena_new(&arena, struct imap_append);
 
@@ -150,6 +158,38 @@ static void append_heads(void **state)
 			fail_msg("%s", cases[i].in);
 	assert_true(imap_append_parse(STR("x \"01-Jan-1970 01:00:00 +0100\" {5}"), &arena, x));
 	assert_true(x->has_date && x->date_s == 0);
+}
+
+static void append_more(void **state)
+{
+	static const struct {
+		const char *line;
+		bool utf8;
+		enum imap_append_next next;
+	} cases[] = {
+		{ "", false, IMAP_APPEND_END },
+		{ "", true, IMAP_APPEND_BAD },
+		{ ")", true, IMAP_APPEND_END },
+		{ ")", false, IMAP_APPEND_BAD },
+		{ " {5}", false, IMAP_APPEND_MORE },
+		{ ") (\\Seen) {5}", true, IMAP_APPEND_MORE },
+		{ " (a b) \"17-Jul-1996 02:44:25 -0700\" ~{5+}", false, IMAP_APPEND_MORE },
+		{ " ", false, IMAP_APPEND_BAD },
+		{ "{5}", false, IMAP_APPEND_BAD },
+		{ " inbox {5}", false, IMAP_APPEND_BAD },
+		{ " {5} ", false, IMAP_APPEND_BAD },
+	};
+	struct imap_append *x = arena_new(&arena, struct imap_append);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		x->utf8 = cases[i].utf8;
+		if (imap_append_behind(str_z(cases[i].line), x) != cases[i].next)
+			fail_msg("[%s]", cases[i].line);
+	}
+	x->utf8 = false;
+	assert_true(imap_append_behind(STR(" (k) {7+}"), x) == IMAP_APPEND_MORE);
+	assert_true(x->flags.n_keywords == 1 && x->literal.size == 7 && !x->literal.sync && !x->binary);
 }
 
 static void writing(void **state)
@@ -179,4 +219,4 @@ static void words(void **state)
 	assert_true(imap_try_word(&c, STR("ALL")));
 }
 
-RUN(TEST(astrings), TEST(literals), TEST(flag_lists), TEST(append_heads), TEST(writing), TEST(words))
+RUN(TEST(astrings), TEST(literals), TEST(flag_lists), TEST(append_heads), TEST(append_more), TEST(writing), TEST(words))

@@ -263,8 +263,21 @@ static void appending(void **state)
 		"e NO [CANNOT] There is no message without a byte\r\nf OK [APPENDUID 102 2] Kept\r\n");
 	IN_BOX("a APPEND inbox {3+}\r\nabc\r\n", "* 5 EXISTS\r\n* 0 RECENT\r\na OK [APPENDUID 101 5] Kept\r\n");
 	SAYS("a APPEND Sent {3+}\r\nabc {2+}\r\nde\r\nb NOOP\r\n",
-		"a BAD One message a command, and nothing behind it\r\n* BAD There is no such command\r\nb OK NOOP "
-		"completed\r\n");
+		"a OK [APPENDUID 102 1:2] Kept\r\nb OK NOOP completed\r\n");
+	/* Behind a message: its end, the next, or nothing that is ever taken for a command. */
+	SAYS("a APPEND Sent {3+}\r\nabc {2+}\r\nde x\r\nb APPEND Sent {3+}\r\nabc x {3+}\r\nx y\r\nc NOOP\r\n",
+		"a BAD Behind a message comes the next, or the end of the line\r\n"
+		"b BAD Behind a message comes the next, or the end of the line\r\nc OK NOOP completed\r\n");
+	SAYS("a APPEND Sent {3+}\r\nabc (\\Seen) {0}\r\nb APPEND Sent {3+}\r\nabc {0+}\r\n {3+}\r\nabc\r\nc STATUS Sent "
+	     "(MESSAGES)\r\n",
+		"a NO [CANNOT] Given up, as you asked; nothing was kept\r\nb NO [CANNOT] Given up, as you asked; "
+		"nothing was kept\r\n* STATUS \"Sent\" (MESSAGES 0)\r\nc OK STATUS completed\r\n");
+	SAYS("a APPEND Sent {3+}\r\nabc {70000+}\r\nx\r\n", "");
+	SAYS("a APPEND Sent (a) ~{3+}\r\nabc (b) UTF8 (~{2+}\r\nde)\r\nb ENABLE UTF8=ACCEPT\r\nc APPEND Sent UTF8 "
+	     "(~{2+}\r\nde) {1}\r\nf\r\nd APPEND Sent UTF8 (~{2+}\r\nde {1+}\r\nf\r\ne APPEND Sent UTF8 ({2+}\r\nde)\r\n",
+		"a NO [CANNOT] ENABLE UTF8=ACCEPT first\r\n* ENABLED UTF8=ACCEPT\r\nb OK ENABLE completed\r\n+ Go "
+		"ahead\r\nc OK [APPENDUID 102 1:2] Kept\r\nd BAD Behind a message comes the next, or the end of the "
+		"line\r\ne BAD These are not the arguments of the command\r\n");
 	says_after("", STR("a APPEND Sent {12+}\r\nb CAPABILITY\r\nc NOOP\r\n"),
 		STR("a BAD Log in first\r\nc OK NOOP completed\r\n"));
 }

@@ -110,15 +110,19 @@ void imap_reply(struct imap *im, enum outcome o)
 		im->bye = "[UNAVAILABLE] The login has ended; log in again";
 }
 
-/* The same in every state, so that clients which never ask again know what they may use. */
-#define EXTENSIONS                                                                                                     \
-	"IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-USE "              \
-	"CREATE-SPECIAL-USE WITHIN CONDSTORE ESEARCH SEARCHRES STATUS=SIZE APPENDLIMIT="
+/* Before a login only what may be used then, or decides how to log in; ENABLE and IDLE for clients that never ask again. */
+#define EVER "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE"
+#define LOGGED_IN                                                                                                      \
+	" NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE WITHIN"   \
+	" CONDSTORE ESEARCH SEARCHRES MULTIAPPEND UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE STATUS=SIZE APPENDLIMIT="
 
 void imap_add_capabilities(struct imap *im, struct buf *out)
 {
-	buf_addz(out, "CAPABILITY " EXTENSIONS);
-	buf_add_u64(out, im->d->conf->limits.message_size_max);
+	buf_addz(out, "CAPABILITY " EVER);
+	if (im->d->account.handle) {
+		buf_addz(out, LOGGED_IN);
+		buf_add_u64(out, im->d->conf->limits.message_size_max);
+	}
 	if (im->d->account.handle)
 		return;
 	if (door_can_tls(im->d))

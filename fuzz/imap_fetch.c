@@ -19,7 +19,7 @@ static void check_item(const struct imap_fetch_item *i, struct arena *a)
 		imap_section_cut(i, &at, &n);
 		die_unless((uint64_t)at + n <= m.size, "a section out of the message");
 	}
-	if (i->kind != IMAP_FETCH_SECTION || i->partial || i->label.p[0] != 'B')
+	if (i->kind < IMAP_FETCH_SECTION || i->partial || i->label.p[0] != 'B')
 		return;
 	for (size_t k = 0; k < i->n_names; k++)
 		if (str_find(i->names[k], '\r') >= 0 || str_find(i->names[k], '\n') >= 0 ||
@@ -28,7 +28,7 @@ static void check_item(const struct imap_fetch_item *i, struct arena *a)
 	imap_fetch_parse(&c, a, &again);
 	die_unless(cur_done(&c) && again.n == 1 && str_eq(again.items[0].label, i->label),
 		"a label that reads as something else");
-	die_unless(again.items[0].section == i->section && again.items[0].n_path == i->n_path, "another section");
+	die_unless(again.items[0].kind == i->kind && again.items[0].section == i->section && again.items[0].n_path == i->n_path, "another section");
 }
 
 static void check_set(struct str s, struct arena *a)
@@ -38,6 +38,7 @@ static void check_set(struct str s, struct arena *a)
 
 	if (imap_set_parse(&c, a, 100, &set) != OK)
 		return;
+	die_unless(!set.saved || set.n == 0, "what was saved, and more");
 	for (size_t i = 0; i < set.n; i++) {
 		die_unless(
 			set.v[i].hi == 0 ? i + 1 == set.n : set.v[i].lo > 0 && set.v[i].lo <= set.v[i].hi, "a range");

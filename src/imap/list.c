@@ -16,6 +16,8 @@
 
 /* ---- lines */
 
+#define HAS_NO_CHILDREN (1u << 31) /* said of a list alone: one name's line does not know */
+
 static const struct {
 	uint32_t bit;
 	const char *name;
@@ -28,6 +30,7 @@ static const struct {
 	{ MBOX_FLAGGED, " \\Flagged" },
 	{ MBOX_ALL, " \\All" },
 	{ MBOX_HAS_CHILDREN, " \\HasChildren" },
+	{ HAS_NO_CHILDREN, " \\HasNoChildren" },
 	{ MBOX_UNSEEN_MARK, " \\Marked" },
 };
 
@@ -41,10 +44,10 @@ static void add_attributes(struct buf *out, uint32_t flags, const char *nonexist
 	for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
 		if (flags & attributes[i].bit)
 			buf_addz(out, attributes[i].name);
-	if (!(flags & MBOX_HAS_CHILDREN))
-		buf_addz(out, " \\HasNoChildren");
 	if (flags & MBOX_SUBSCRIBED)
 		buf_addz(out, " \\Subscribed");
+	if (out->n == from)
+		buf_addc(out, ' ');
 	out->p[from] = '('; /* the first space */
 	buf_addc(out, ')');
 }
@@ -123,11 +126,12 @@ static void add_childinfo(const struct listing *l, struct buf *out)
 static SUSPENDS enum outcome add_listed(struct listing *l, const struct ipc_mailbox *m, bool childinfo)
 {
 	bool subscribed = l->x.select & IMAP_LIST_SUBSCRIBED || l->x.returns & IMAP_RETURN_SUBSCRIBED;
+	uint32_t flags = m->flags & ~(subscribed ? 0u : (uint32_t)MBOX_SUBSCRIBED);
 	struct imap *im = l->im;
 	struct buf *out = &im->out;
 
 	buf_addz(out, "* LIST ");
-	add_attributes(out, m->flags & ~(subscribed ? 0u : (uint32_t)MBOX_SUBSCRIBED),
+	add_attributes(out, flags & MBOX_HAS_CHILDREN ? flags : flags | HAS_NO_CHILDREN,
 		nonexistent_word(im, l->x.extended));
 	buf_addz(out, " \"/\" ");
 	imap_add_mailbox(im, out, m->name);

@@ -92,15 +92,10 @@ static uint32_t uses_parse(struct cur *c)
 }
 
 /* A client of RFC 9051 learns how the mailbox is called that it has made under another spelling (6.3.4). */
-static void tell_name(struct imap *im, struct str wire, const struct ipc_mailbox_create *m)
+static void tell_name(struct imap *im, struct str wire, struct str name, uint32_t special)
 {
-	struct buf said;
-
-	buf_init(&said, 6 * IPC_MAILBOX_NAME_MAX);
-	imap_add_mailbox(im, &said, m->name);
-	if (im->rev2 && !str_eq(str_sub(buf_str(&said), 1, said.n - 2), wire))
-		imap_add_list(im, m->name, m->special, wire);
-	buf_fini(&said);
+	if (im->rev2 && !str_eq(name, wire)) /* in UTF-8 both */
+		imap_add_list(im, name, special, wire);
 }
 
 static SUSPENDS enum outcome create(struct imap *im, struct str wire, struct ipc_mailbox_create *m)
@@ -116,7 +111,7 @@ static SUSPENDS enum outcome create(struct imap *im, struct str wire, struct ipc
 	if (o == IN_USE)
 		return imap_fail(im, DENIED, STR("USEATTR"), STR("Another mailbox has that use"));
 	if (o == OK)
-		tell_name(im, wire, m);
+		tell_name(im, wire, m->name, m->special);
 	return o;
 }
 
@@ -160,22 +155,31 @@ SUSPENDS enum outcome imap_delete(struct imap *im, struct cur *args)
 	if (str_eq(m.name, STR("INBOX")))
 		return imap_fail(im, DENIED, STR("CANNOT"), STR("INBOX cannot be deleted"));
 	o = leave_if(im, m.name);
-	return o == OK ? of_name(ipc_mailbox_delete(im->d->account.store, &m)) : o;
+	if (o == OK)
+		o = of_name(ipc_mailbox_delete(im->d->account.store, &m));
+	if (o == DENIED)
+		return imap_fail(im, DENIED, STR("HASCHILDREN"), STR("It is but a level that has mailboxes below it"));
+	return o;
 }
 
 SUSPENDS enum outcome imap_rename(struct imap *im, struct cur *args)
 {
 	struct ipc_mailbox_rename m = { .handle = im->d->account.handle };
-	enum outcome from = imap_mailbox(im, args, &m.from), to;
+	enum outcome from = imap_mailbox(im, args, &m.from), o;
+	struct str wire;
 
 	imap_need_sp(args);
-	to = imap_mailbox(im, args, &m.to);
+	wire = imap_astring(args, &im->cmd);
 	if (!cur_done(args))
 		return BAD_SYNTAX;
 	if (from != OK)
 		return NO_SUCH;
-	to = to == OK ? new_name(im, m.to) : unspelled(im);
-	return to == OK ? of_name(ipc_mailbox_rename(im->d->account.store, &m)) : to;
+	o = imap_mailbox_name(im, wire, &m.to) == OK ? new_name(im, m.to) : unspelled(im);
+	if (o == OK)
+		o = of_name(ipc_mailbox_rename(im->d->account.store, &m));
+	if (o == OK)
+		tell_name(im, wire, m.to, 0);
+	return o;
 }
 
 static SUSPENDS enum outcome subscribe(struct imap *im, struct cur *args, bool on)

@@ -111,10 +111,10 @@ void imap_reply(struct imap *im, enum outcome o)
 }
 
 /* Before a login only what may be used then, or decides how to log in; ENABLE and IDLE for clients that never ask again. */
-#define EVER "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE"
+#define EVER "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE"
 #define LOGGED_IN                                                                                                      \
 	" NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE WITHIN"   \
-	" CONDSTORE ESEARCH SEARCHRES MULTIAPPEND UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE STATUS=SIZE APPENDLIMIT="
+	" CONDSTORE ESEARCH SEARCHRES BINARY MULTIAPPEND UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE STATUS=SIZE APPENDLIMIT="
 
 void imap_add_capabilities(struct imap *im, struct buf *out)
 {

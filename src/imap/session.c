@@ -87,23 +87,43 @@ enum outcome imap_logout(struct imap *im, struct cur *args)
 	return OK;
 }
 
-/* id-params-list: NIL, or at most 30 pairs (RFC 2971 3.3). What it says is not used. */
-enum outcome imap_id(struct imap *im, struct cur *args)
+/* RFC 2971 3.3 */
+#define ID_PAIRS_MAX 30
+#define ID_FIELD_MAX 30
+#define ID_VALUE_MAX 1024
+
+static void id_pair(struct imap *im, struct cur *c)
+{
+	struct str field = imap_string(c, &im->cmd), value;
+
+	imap_need_sp(c);
+	value = imap_nstring(c, &im->cmd);
+	if (field.n > ID_FIELD_MAX || value.n > ID_VALUE_MAX)
+		cur_fail(c);
+}
+
+/* id-params-list: NIL, or pairs. What they say is not used. */
+static void id_parse(struct imap *im, struct cur *c)
 {
 	unsigned n = 0;
 
-	if (!cur_try(args, '(')) {
-		cur_need_ilit(args, STR("NIL"));
-	} else if (!cur_try(args, ')')) {
-		do {
-			imap_string(args, &im->cmd);
-			imap_need_sp(args);
-			imap_nstring(args, &im->cmd);
-			if (++n > 30)
-				cur_fail(args);
-		} while (cur_ok(args) && cur_try(args, ' '));
-		cur_need(args, ')');
+	if (!cur_try(c, '(')) {
+		cur_need_ilit(c, STR("NIL"));
+		return;
 	}
+	if (cur_try(c, ')'))
+		return;
+	do {
+		id_pair(im, c);
+		if (++n > ID_PAIRS_MAX)
+			cur_fail(c);
+	} while (cur_ok(c) && cur_try(c, ' '));
+	cur_need(c, ')');
+}
+
+enum outcome imap_id(struct imap *im, struct cur *args)
+{
+	id_parse(im, args);
 	if (!cur_done(args))
 		return BAD_SYNTAX;
 	buf_addz(&im->out, "* ID (\"name\" \"Sallyport\")\r\n");

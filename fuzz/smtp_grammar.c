@@ -9,14 +9,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str line = str_of(data, size), verb, args;
 	struct smtp_mail mail;
 	struct mail_path path;
+	uint64_t octets;
+	bool last;
 	struct arena a;
 
 	arena_init(&a, "fuzz", 1 << 20);
 	smtp_line_cut(line, &verb, &args);
 	if (smtp_mail_parse(args, &mail_path_limits_default, &a, &mail) == SMTP_FINE)
 		die_unless(mail.from.null || (mail.from.domain.n && mail.from.local.n <= 64 && mail.from.domain.n <= 255), "sender");
-	if (smtp_rcpt_parse(args, &mail_path_limits_default, &a, &path) == SMTP_FINE)
+	if (smtp_rcpt_parse(args, size & 1, &mail_path_limits_default, &a, &path) == SMTP_FINE)
 		die_unless((path.local.n || path.domain.n) && path.local.n <= 64 && path.domain.n <= 255, "recipient");
+	if (smtp_bdat_parse(args, &octets, &last))
+		die_unless(args.n && ascii_is_digit(args.p[0]), "chunk");
 	if (smtp_helo_check(args, true) == SMTP_FINE)
 		die_unless(smtp_helo_check(args, false) == SMTP_FINE && args.n <= 255, "name");
 	arena_fini(&a);

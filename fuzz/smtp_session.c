@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!f.sched)
 		fake_open(&f);
-	f.door.service = data[0] & 1 ? SERVICE_SUBMISSION : SERVICE_SMTP;
+	f.door.service = data[0] & 1 ? SERVICE_SUBMISSION : data[0] & 4 ? SERVICE_LMTP : SERVICE_SMTP;
 	f.can_tls = data[0] & 2;
 	f.may_login = data[0] & 4;
 	f.door.secured = false;

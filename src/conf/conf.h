@@ -112,6 +112,7 @@ struct conf_limits {
 	uint64_t message_size_max;
 	uint64_t header_size_max;
 	uint32_t recipients_max;      /* per letter */
+	uint32_t recipient_domains_max; /* per letter; 0: any */
 	uint32_t received_max;        /* Received fields of a letter: more are a loop */
 	uint32_t mime_parts_max;      /* per letter */
 	uint32_t mime_depth_max;

@@ -148,6 +148,7 @@ const struct conf_setting conf_settings[] = {
 	SIZE("message_size", limits.message_size_max, "50M", 64 * KB, GB,
 		"largest letter, announced by SIZE and APPENDLIMIT (RFC 5321 4.5.3.1.7: 64K at least)"),
 	COUNT("recipients", limits.recipients_max, "100", 100, 200, "recipients of a letter (RFC 5321 4.5.3.1.8: 100 at least)"),
+	COUNT_OR_0("recipient_domains", limits.recipient_domains_max, "0", 200, "domains that the recipients of a letter are in; 0 takes any"),
 	COUNT("received", limits.received_max, "60", 20, 1000, "Received fields of a letter, beyond which it is in a loop (RFC 5321 6.3: 100 is large enough)"),
 	SIZE("header_size", limits.header_size_max, "256K", 4 * KB, 16 * MB, "header of a letter"),
 	COUNT("mime_parts", limits.mime_parts_max, "1000", 1, 100000, "MIME parts of a letter; the rest is kept as text"),
@@ -238,7 +239,7 @@ static const struct {
 	[CONF_IMAPS] = { 993, TLS | IMPLICIT | LOGINS | SERVED },
 	[CONF_POP3] = { 110, TLS | LOGINS | SERVED },
 	[CONF_POP3S] = { 995, TLS | IMPLICIT | LOGINS | SERVED },
-	[CONF_LMTP] = { 24, TLS },
+	[CONF_LMTP] = { 24, TLS | SERVED },
 	[CONF_POP2] = { 109, LOGINS | SERVED },
 	[CONF_METRICS] = { 9464, SERVED },
 };

@@ -6,6 +6,7 @@
 #include "auth/password.h"
 #include "ctl/read_password.h"
 #include "ipc/words.h"
+#include "mail/idn.h"
 #include "mail/path.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 static int domain_add(struct ctl *c)
 {
-	struct ipc_domain_add m = { .name = str_z(c->words[0]) };
+	struct ipc_domain_add m = { .name = mail_domain_fold(&c->client.arena, str_z(c->words[0])) };
 
 	if (!mail_domain_ok(m.name))
 		return ctl_done(BAD_SYNTAX, "domain add", c->words[0]);
@@ -22,7 +23,7 @@ static int domain_add(struct ctl *c)
 
 static int domain_delete(struct ctl *c)
 {
-	struct ipc_domain_delete m = { .name = str_z(c->words[0]) };
+	struct ipc_domain_delete m = { .name = mail_domain_fold(&c->client.arena, str_z(c->words[0])) };
 
 	if (!mail_domain_ok(m.name))
 		return ctl_done(BAD_SYNTAX, "domain delete", c->words[0]);

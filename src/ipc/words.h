@@ -68,6 +68,16 @@ enum account_set {
 	SET_COUNT
 };
 
+#define LOCAL_IP "local" /* stands where an address does, for clients of a unix socket */
+
+/* How a letter came over the wire. */
+enum {
+	WIRE_EXTENDED = 1, /* EHLO or LHLO, not HELO */
+	WIRE_UTF8 = 2,     /* SMTPUTF8 (RFC 6531) */
+	WIRE_8BIT = 4,     /* BODY=8BITMIME or BINARYMIME */
+	WIRE_BINARY = 8,   /* BODY=BINARYMIME (RFC 3030) */
+};
+
 /* System flags of a message. \Recent is kept a message as "not yet shown to a session that may write" and reported a session. */
 enum {
 	MSG_SEEN = 1,

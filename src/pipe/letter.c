@@ -4,10 +4,12 @@
  *             of what our own users send.
  * Owns        struct pipe_letter and its arena, for as long as the call lasts.
  * Suspends    in stages that ask store or scan.
- * Invariants  I1 OK is answered only when the letter is durable for each of its accounts.
+ * Invariants  I1 OK is answered only when the letter is durable for each of its accounts (LMTP: of those whose outcome is OK).
  *             I2 a stage that does not return OK ends the letter's way; nothing was kept.
  */
 #include "pipe/letter.h"
+
+#include "ipc/words.h"
 
 static const struct pipe_stage stages[] = {
 	{ "admit", pipe_admit },
@@ -43,7 +45,7 @@ static SUSPENDS enum outcome run_stages(struct pipe_letter *l)
 	return OK;
 }
 
-static SUSPENDS enum outcome take(struct post *p, struct ipc_call *c, const struct ipc_letter *m)
+static SUSPENDS enum outcome take(struct post *p, struct ipc_call *c, const struct ipc_letter *m, struct ipc_letter_reply *r)
 {
 	struct arena a;
 	struct pipe_letter l = {
@@ -53,12 +55,19 @@ static SUSPENDS enum outcome take(struct post *p, struct ipc_call *c, const stru
 	enum outcome o;
 
 	arena_init(&a, "letter", LETTER_ARENA_MAX);
+	if (m->service == SERVICE_LMTP)
+		l.outcomes = arena_array(call_arena(c), m->n_rcpts, sizeof *l.outcomes);
 	p->n_letters++;
 	o = run_stages(&l);
 	p->n_letters--;
 	if (l.rewritten)
 		body_writer_close(&l.writer);
+	if (o == OK && l.outcomes) {
+		r->outcomes = l.outcomes;
+		r->n_outcomes = m->n_rcpts;
+	}
 	vec_free(&l.targets);
+	vec_free(&l.shares);
 	arena_fini(&a);
 	return o;
 }
@@ -67,8 +76,8 @@ SUSPENDS void post_letter(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct post *p = ctx;
 	const struct ipc_letter *m = msg;
-	enum outcome o = p->n_letters < POST_LETTERS_MAX && !p->stopping ? take(p, c, m) : TRY_LATER;
 	struct ipc_letter_reply r = { .text = m->trace };
+	enum outcome o = p->n_letters < POST_LETTERS_MAX && !p->stopping ? take(p, c, m, &r) : TRY_LATER;
 
 	if (o == OK)
 		p->n_accepted++;

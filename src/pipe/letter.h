@@ -6,7 +6,13 @@
 
 struct pipe_target {
 	uint64_t account;
+	enum outcome outcome; /* LMTP: of its own delivery */
 	struct ipc_addr rcpt; /* the recipient as the client named it, by which the letter came to this account */
+};
+
+/* LMTP: this recipient's letter went to that target, perhaps among others. */
+struct pipe_share {
+	size_t rcpt, target;
 };
 
 struct pipe_letter {
@@ -18,6 +24,8 @@ struct pipe_letter {
 	bool submission;            /* handed in by a user of ours who is logged in */
 	int64_t date_s;             /* when it came */
 	struct VEC(struct pipe_target) targets; /* each account once */
+	uint32_t *outcomes; /* LMTP: one for each recipient, who are served each for themselves; else NULL */
+	struct VEC(struct pipe_share) shares;
 	struct str trace;           /* our Received field */
 	struct body body;           /* as it is kept; at first m->body */
 	bool rewritten;             /* the body is writer's */

@@ -3,7 +3,8 @@
  * Invariants  I1 an account gets a letter once, however many of its addresses were named.
  *             I2 one account: delivered under the trace id, which the account remembers; asking again does no harm.
  *             I3 several: durable in one lane before anybody is told, delivered afterwards; each account remembers the trace id too.
- *             I4 what may have been kept is never called refused: it ends UNANSWERED.
+ *             I4 LMTP (RFC 2033 4.2): each recipient has an outcome of its own, and nothing is left in a lane.
+ *             I5 what may have been kept is never called refused: it ends UNANSWERED.
  */
 #include "pipe/letter.h"
 
@@ -12,6 +13,7 @@
 #include "ipc/words.h"
 #include "pipe/scan_service.h"
 
+#define DELIVERIES_MAX 16 /* of a letter that came by LMTP, at once */
 #define TRACE_MAX 24 /* as a delivery id it gets the number of a part: IPC_DELIVER_DELIVERY_MAX in all */
 
 /* ---- admit: an edge says who is logged in; store knows */
@@ -26,7 +28,7 @@ SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 		return BAD_SYNTAX;
 	if (!post_takes_size(l->post, l->m->body.size))
 		return OVER_LIMIT;
-	if ((l->m->service == SERVICE_SMTP) == l->submission)
+	if ((l->m->service == SERVICE_SMTP || l->m->service == SERVICE_LMTP) == l->submission)
 		return DENIED;
 	if (!l->submission || l->m->from_null)
 		return OK;
@@ -43,15 +45,22 @@ static void add_targets(struct pipe_letter *l, struct map *seen, const struct ip
 	for (size_t i = 0; i < r->n_targets; i++) {
 		uint64_t account = r->targets[i].account;
 
-		if (map_get(seen, MAP_KEY(account)))
-			continue;
-		map_put(seen, MAP_KEY(account), l);
-		*vec_push(&l->targets) = (struct pipe_target){ account, *rcpt };
+		size_t at = (size_t)(uintptr_t)map_get(seen, MAP_KEY(account));
+
+		if (!at) {
+			*vec_push(&l->targets) = (struct pipe_target){ .account = account, .rcpt = *rcpt };
+			at = l->targets.n;
+			map_put(seen, MAP_KEY(account), (void *)(uintptr_t)at);
+		}
+		if (l->outcomes)
+			*vec_push(&l->shares) = (struct pipe_share){ (size_t)(rcpt - l->m->rcpts), at - 1 };
 	}
 }
 
 static SUSPENDS enum outcome resolve_each(struct pipe_letter *l, struct map *seen)
 {
+	bool all = l->m->n_rcpts == 1 || l->outcomes;
+
 	for (size_t i = 0; i < l->m->n_rcpts; i++) {
 		struct ipc_resolve m = { .rcpt = l->m->rcpts[i], .size = l->m->body.size };
 		struct ipc_resolve_reply r;
@@ -59,11 +68,17 @@ static SUSPENDS enum outcome resolve_each(struct pipe_letter *l, struct map *see
 
 		/* It was fine at RCPT a moment ago. When one of several is not any more, the client shall ask again for
 		 * each; a refusal here would be one of all. */
+		if (o == UNANSWERED || (o != OK && !all && o != NO_ROOM))
+			o = TRY_LATER;
+		if (o != OK && !l->outcomes)
+			return o;
+		if (l->outcomes)
+			l->outcomes[i] = o == OK && r.n_targets == 0 ? NO_SUCH : o;
 		if (o != OK)
-			return o == UNANSWERED || (l->m->n_rcpts > 1 && o != NO_ROOM) ? TRY_LATER : o;
+			continue;
 		add_targets(l, seen, &l->m->rcpts[i], &r);
 	}
-	return l->targets.n ? OK : NO_SUCH;
+	return l->targets.n || l->outcomes ? OK : NO_SUCH;
 }
 
 SUSPENDS enum outcome pipe_resolve(struct pipe_letter *l)
@@ -81,20 +96,21 @@ SUSPENDS enum outcome pipe_resolve(struct pipe_letter *l)
 
 SUSPENDS enum outcome pipe_scan(struct pipe_letter *l)
 {
+	if (l->targets.n == 0) /* LMTP: nobody is to get it */
+		return OK;
 	return post_index(l->post, &l->body, l->a, &l->index);
 }
 
 /* ---- store */
 
-/* I4. */
+/* I5. */
 static enum outcome second_try(enum outcome first, enum outcome second)
 {
 	return second != OK && first == UNANSWERED ? UNANSWERED : second;
 }
 
-static SUSPENDS enum outcome deliver(struct pipe_letter *l)
+static SUSPENDS enum outcome deliver(struct pipe_letter *l, const struct pipe_target *t)
 {
-	const struct pipe_target *t = &l->targets.v[0];
 	struct ipc_deliver m = {
 		.account = t->account, .delivery = l->m->trace, .mailbox = STR("INBOX"), .date_s = l->date_s,
 		.prefix = pipe_prefix(l, t), .index = l->index, .body = l->body,
@@ -155,7 +171,66 @@ static SUSPENDS enum outcome queue(struct pipe_letter *l)
 	return OK;
 }
 
+/* ---- LMTP */
+
+struct delivery {
+	struct pipe_letter *letter;
+	struct pipe_target *target;
+	unsigned *n_running;
+	struct gate *ended;
+};
+
+static SUSPENDS void delivery_main(void *arg)
+{
+	struct delivery *x = arg;
+
+	x->target->outcome = deliver(x->letter, x->target);
+	--*x->n_running;
+	gate_open(x->letter->post->sched, x->ended);
+}
+
+/* All of them at the same time, or nearly: store makes one commit of what comes together. */
+static SUSPENDS void deliver_all(struct pipe_letter *l)
+{
+	struct delivery *all = arena_array(l->a, l->targets.n, sizeof *all);
+	struct gate ended, *g = &ended;
+	unsigned n_running = 0;
+
+	gate_init(&ended);
+	for (size_t i = 0; i < l->targets.n; i++) {
+		all[i] = (struct delivery){ l, &l->targets.v[i], &n_running, &ended };
+		while (n_running >= DELIVERIES_MAX)
+			task_wait(l->post->sched, &g, 1, NEVER_MS);
+		n_running++;
+		task_spawn(l->post->sched, "delivery", delivery_main, &all[i]);
+	}
+	while (n_running)
+		task_wait(l->post->sched, &g, 1, NEVER_MS);
+}
+
+/* Of several accounts behind one recipient: what asks the client to try again goes before what does not. */
+static unsigned weight(enum outcome o)
+{
+	return o == OK ? 0 : o == UNANSWERED ? 3 : o == TRY_LATER || o == NO_ROOM || o == OVER_LIMIT ? 2 : 1;
+}
+
+/* I4. */
+static SUSPENDS enum outcome deliver_each(struct pipe_letter *l)
+{
+	deliver_all(l);
+	for (size_t i = 0; i < l->shares.n; i++) {
+		const struct pipe_share *s = &l->shares.v[i];
+		enum outcome o = l->targets.v[s->target].outcome;
+
+		if (weight(o) > weight((enum outcome)l->outcomes[s->rcpt]))
+			l->outcomes[s->rcpt] = o;
+	}
+	return OK;
+}
+
 SUSPENDS enum outcome pipe_store(struct pipe_letter *l)
 {
-	return l->targets.n == 1 ? deliver(l) : queue(l);
+	if (l->outcomes)
+		return deliver_each(l);
+	return l->targets.n == 1 ? deliver(l, &l->targets.v[0]) : queue(l);
 }

@@ -44,15 +44,26 @@ static void add_client(struct buf *out, const struct ipc_letter *m)
 
 	buf_addz(out, "from ");
 	add_clean(out, str_sub(m->helo, 0, NAME_MAX_BYTES), "()\\<>\"");
+	if (str_eq(m->ip, STR(LOCAL_IP))) {
+		buf_addz(out, " (unix socket)\r\n\t");
+		return;
+	}
 	buf_addz(out, v6 ? " ([IPv6:" : " ([");
 	add_clean(out, m->ip, "()[]\\");
 	buf_addz(out, "])\r\n\t");
 }
 
-/* Protocol names: RFC 3848. */
+/* Protocol names: RFC 3848, RFC 6531 4.3. */
 static void add_with(struct buf *out, const struct pipe_letter *l)
 {
-	buf_addf(out, " with ESMTP%s%s id ", l->m->tls.n ? "S" : "", l->submission ? "A" : "");
+	const char *name = l->m->service == SERVICE_LMTP ? "LMTP" : l->m->wire & (WIRE_EXTENDED | WIRE_UTF8) ? "ESMTP" : "SMTP";
+
+	if (l->m->wire & WIRE_UTF8)
+		name = l->m->service == SERVICE_LMTP ? "UTF8LMTP" : "UTF8SMTP";
+	buf_addf(out, " with %s", name);
+	if (l->m->wire & WIRE_EXTENDED)
+		buf_addf(out, "%s%s", l->m->tls.n ? "S" : "", l->submission ? "A" : "");
+	buf_addz(out, " id ");
 	add_clean(out, l->m->trace, "()\\;");
 	if (l->m->tls.n) {
 		buf_addz(out, "\r\n\t(");

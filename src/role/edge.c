@@ -382,8 +382,6 @@ static void session_end(struct session *s)
 		host_done(e->host);
 }
 
-#define LOCAL_IP "local" /* in place of an address, for unix sockets */
-
 /* ---- who may come in */
 
 static bool is_listed(const struct conf_networks *n, const char *ip)

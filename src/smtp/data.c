@@ -147,3 +147,36 @@ size_t smtp_data_feed(struct smtp_data *d, struct str in)
 		i += d->at == SMTP_DATA_MID ? feed_mid(d, str_from(in, i)) : feed_byte(d, in.p[i]);
 	return i;
 }
+
+/* Offset behind the first CR, LF or NUL of in, or in.n and 0. */
+static size_t find_control(struct str in, char *which)
+{
+	for (size_t i = 0; i < in.n; i++)
+		if (in.p[i] == '\r' || in.p[i] == '\n' || in.p[i] == 0) {
+			*which = in.p[i];
+			return i + 1;
+		}
+	*which = 'x';
+	return in.n;
+}
+
+void smtp_chunk_feed(struct smtp_data *d, struct str in)
+{
+	while (in.n) {
+		char which;
+		size_t n = find_control(in, &which);
+		bool after_cr = d->at == SMTP_DATA_CR;
+
+		d->bare |= after_cr != (n == 1 && which == '\n');
+		d->bare |= which == '\n' && n > 1;
+		d->nul |= which == 0;
+		d->at = which == '\r' ? SMTP_DATA_CR : SMTP_DATA_MID;
+		emit(d, str_sub(in, 0, n));
+		in = str_from(in, n);
+	}
+}
+
+void smtp_chunk_end(struct smtp_data *d)
+{
+	d->bare |= d->at == SMTP_DATA_CR;
+}

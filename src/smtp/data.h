@@ -24,4 +24,8 @@ void smtp_data_init(struct smtp_data *d, struct body_writer *w, uint64_t line_ma
 size_t smtp_data_feed(struct smtp_data *d, struct str in) MUST_USE;
 bool smtp_data_ended(const struct smtp_data *d);
 
+/* The same of text that comes in chunks (RFC 3030): all of it belongs to the letter, dots are nothing special. */
+void smtp_chunk_feed(struct smtp_data *d, struct str in);
+void smtp_chunk_end(struct smtp_data *d); /* that was the last: a CR at its end stands alone */
+
 #endif

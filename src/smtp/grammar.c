@@ -100,7 +100,8 @@ static enum smtp_reply param_size(struct str value, struct smtp_mail *m)
 
 static enum smtp_reply param_body(struct str value, struct smtp_mail *m)
 {
-	m->eight_bit = str_ieq(value, STR("8BITMIME"));
+	m->binary = str_ieq(value, STR("BINARYMIME"));
+	m->eight_bit = m->binary || str_ieq(value, STR("8BITMIME"));
 	return m->eight_bit || str_ieq(value, STR("7BIT")) ? SMTP_FINE : SMTP_BAD_PARAM;
 }
 
@@ -111,6 +112,12 @@ static enum smtp_reply param_auth(struct str value, struct smtp_mail *m)
 	return value.n ? SMTP_FINE : SMTP_BAD_PARAM;
 }
 
+static enum smtp_reply param_utf8(struct str value, struct smtp_mail *m)
+{
+	m->utf8 = true;
+	return value.n ? SMTP_BAD_PARAM : SMTP_FINE;
+}
+
 static const struct {
 	struct str keyword;
 	param_fn *fn;
@@ -118,6 +125,7 @@ static const struct {
 	{ STR("SIZE"), param_size },
 	{ STR("BODY"), param_body },
 	{ STR("AUTH"), param_auth },
+	{ STR("SMTPUTF8"), param_utf8 },
 };
 enum { N_MAIL_PARAMS = sizeof mail_params / sizeof *mail_params };
 
@@ -153,7 +161,7 @@ enum smtp_reply smtp_mail_parse(struct str args, const struct mail_path_limits *
 	*out = (struct smtp_mail){ 0 };
 	if (!str_istarts(args, STR("FROM:")))
 		return SMTP_SYNTAX;
-	if (!path_take(&c, STR("FROM:"), MAIL_PATH_NULL, limits, a, &out->from))
+	if (!path_take(&c, STR("FROM:"), MAIL_PATH_NULL | MAIL_PATH_UTF8, limits, a, &out->from))
 		return SMTP_BAD_SENDER;
 	while (param_next(&c, &p)) {
 		enum smtp_reply r = mail_param(&p, &seen, out);
@@ -161,10 +169,12 @@ enum smtp_reply smtp_mail_parse(struct str args, const struct mail_path_limits *
 		if (r)
 			return r;
 	}
-	return cur_ok(&c) ? SMTP_FINE : SMTP_SYNTAX;
+	if (!cur_ok(&c))
+		return SMTP_SYNTAX;
+	return out->from.utf8 && !out->utf8 ? SMTP_SENDER_UTF8 : SMTP_FINE;
 }
 
-enum smtp_reply smtp_rcpt_parse(struct str args, const struct mail_path_limits *limits, struct arena *a,
+enum smtp_reply smtp_rcpt_parse(struct str args, bool utf8, const struct mail_path_limits *limits, struct arena *a,
 	struct mail_path *out)
 {
 	struct cur c = cur_of(args);
@@ -172,9 +182,22 @@ enum smtp_reply smtp_rcpt_parse(struct str args, const struct mail_path_limits *
 
 	if (!str_istarts(args, STR("TO:")))
 		return SMTP_SYNTAX;
-	if (!path_take(&c, STR("TO:"), MAIL_PATH_POSTMASTER, limits, a, out))
+	if (!path_take(&c, STR("TO:"), MAIL_PATH_POSTMASTER | MAIL_PATH_UTF8, limits, a, out))
 		return SMTP_BAD_RCPT;
 	if (param_next(&c, &p))
 		return SMTP_PARAM_UNKNOWN;
-	return cur_ok(&c) ? SMTP_FINE : SMTP_SYNTAX;
+	if (!cur_ok(&c))
+		return SMTP_SYNTAX;
+	return out->utf8 && !utf8 ? SMTP_RCPT_UTF8 : SMTP_FINE;
+}
+
+bool smtp_bdat_parse(struct str args, uint64_t *size, bool *last)
+{
+	ssize_t blank = str_find(args, ' ');
+	struct str digits = blank < 0 ? args : str_sub(args, 0, (size_t)blank);
+
+	*last = blank >= 0;
+	if (*last && !str_ieq(str_trim(str_from(args, (size_t)blank)), STR("LAST")))
+		return false;
+	return digits.n <= 20 && str_to_u64(digits, size);
 }

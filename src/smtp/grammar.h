@@ -17,12 +17,18 @@ enum smtp_reply smtp_helo_check(struct str name, bool strict) MUST_USE;
 struct smtp_mail {
 	struct mail_path from;
 	uint64_t size;   /* SIZE=, RFC 1870; 0: not said */
-	bool eight_bit;  /* BODY=8BITMIME, RFC 6152 */
+	bool eight_bit;  /* BODY=8BITMIME, RFC 6152, or BINARYMIME */
+	bool binary;     /* BODY=BINARYMIME, RFC 3030 */
+	bool utf8;       /* SMTPUTF8, RFC 6531 */
 };
-/* The arguments of MAIL and RCPT (RFC 5321 4.1.1.2, 4.1.1.3). SMTP_FINE, or why not; views are of args or in the arena. */
+/* The arguments of MAIL and RCPT (RFC 5321 4.1.1.2, 4.1.1.3). utf8: the letter's addresses may be UTF-8. SMTP_FINE, or why not; views are
+ * of args or in the arena. */
 enum smtp_reply smtp_mail_parse(struct str args, const struct mail_path_limits *limits, struct arena *a,
 	struct smtp_mail *out) MUST_USE;
-enum smtp_reply smtp_rcpt_parse(struct str args, const struct mail_path_limits *limits, struct arena *a,
+enum smtp_reply smtp_rcpt_parse(struct str args, bool utf8, const struct mail_path_limits *limits, struct arena *a,
 	struct mail_path *out) MUST_USE;
+
+/* The arguments of BDAT: chunk-size [ SP "LAST" ] (RFC 3030 2). False: none, and nobody knows where the next command begins. */
+bool smtp_bdat_parse(struct str args, uint64_t *size, bool *last) MUST_USE;
 
 #endif

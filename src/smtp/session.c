@@ -1,4 +1,4 @@
-/* smtp/session.c - SMTP and submission, the server's side (RFC 5321, 6409, 8314, 3207)
+/* smtp/session.c - SMTP, submission and LMTP, the server's side (RFC 5321, 6409, 8314, 3207, 2033)
  * Purpose     greet, take commands one by one, ask whether each may come now, run it.
  * Trust       runs in edge; input is hostile.
  * Owns        struct smtp and its two arenas.
@@ -17,9 +17,10 @@ SUSPENDS void smtp_say_text(struct smtp *s, enum smtp_reply r, struct str text)
 {
 	const struct smtp_reply_text *t = smtp_reply_text(r);
 	bool names_rcpt = r == SMTP_NO_SUCH_RCPT || r == SMTP_NO_RELAY_YET;
+	bool trusted = s->d->account.handle || smtp_is_lmtp(s);
 
 	/* A user's letter to many old addresses is no attack; a stranger's may be one. */
-	if (t->code >= 500 && !(names_rcpt && s->d->account.handle))
+	if (t->code >= 500 && !(names_rcpt && trusted))
 		s->n_errors++;
 	if (t->code == 421)
 		s->closing = true;
@@ -36,8 +37,11 @@ SUSPENDS void smtp_say(struct smtp *s, enum smtp_reply r)
 
 void smtp_end_letter(struct smtp *s)
 {
+	if (s->receiving)
+		body_writer_close(&s->writer);
+	s->receiving = s->chunks_failed = false;
 	arena_reset(&s->letter);
-	s->from_null = s->eight_bit = false;
+	s->from_null = s->eight_bit = s->binary = s->utf8 = false;
 	s->from = (struct ipc_addr){ 0 };
 	s->size = 0;
 	s->rcpts = NULL;
@@ -57,10 +61,21 @@ struct mail_path_limits smtp_path_limits(const struct smtp *s)
 
 /* ---- the simple verbs */
 
+/* RFC 9422: what is enforced. */
+static SUSPENDS void say_limits(struct smtp *s)
+{
+	const struct conf_limits *l = &s->d->conf->limits;
+
+	stream_printf(&s->d->stream, "250-LIMITS MAILMAX=%u RCPTMAX=%u", l->smtp_letters_max, smtp_rcpts_max(s));
+	if (l->recipient_domains_max)
+		stream_printf(&s->d->stream, " RCPTDOMAINMAX=%u", l->recipient_domains_max);
+	stream_write(&s->d->stream, STR("\r\n"));
+}
+
 static SUSPENDS void say_hello(struct smtp *s, bool esmtp, struct str name)
 {
 	struct door *d = s->d;
-	enum smtp_reply r = smtp_helo_check(name, !smtp_is_submission(s));
+	enum smtp_reply r = smtp_helo_check(name, s->d->service == SERVICE_SMTP);
 
 	if (r) {
 		smtp_say(s, r);
@@ -80,7 +95,9 @@ static SUSPENDS void say_hello(struct smtp *s, bool esmtp, struct str name)
 		stream_write(&d->stream, STR("250-STARTTLS\r\n"));
 	if (smtp_is_submission(s) && door_may_login(d) && !d->account.handle)
 		stream_write(&d->stream, STR("250-AUTH PLAIN LOGIN\r\n"));
-	stream_write(&d->stream, STR("250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"));
+	stream_write(&d->stream, STR("250-8BITMIME\r\n250-BINARYMIME\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n"));
+	say_limits(s);
+	stream_write(&d->stream, STR("250 ENHANCEDSTATUSCODES\r\n"));
 }
 
 static SUSPENDS void run_ehlo(struct smtp *s, struct str args)
@@ -125,17 +142,22 @@ static SUSPENDS void run_help(struct smtp *s, struct str args)
 	smtp_say(s, SMTP_HELP_TEXT);
 }
 
-static SUSPENDS void run_not_here(struct smtp *s, struct str args)
-{
-	(void)args;
-	smtp_say(s, SMTP_NOT_HERE);
-}
-
 /* A browser made to speak to us by a page it shows: the body of its request would be our commands. */
 static SUSPENDS void run_http(struct smtp *s, struct str args)
 {
 	(void)args;
 	smtp_say(s, SMTP_IS_HTTP);
+}
+
+/* RFC 2033 4.1. */
+static enum smtp_reply check_helo(struct smtp *s)
+{
+	return smtp_is_lmtp(s) ? SMTP_IS_LMTP : SMTP_FINE;
+}
+
+static enum smtp_reply check_lhlo(struct smtp *s)
+{
+	return smtp_is_lmtp(s) ? SMTP_FINE : SMTP_UNKNOWN;
 }
 
 static enum smtp_reply check_starttls(struct smtp *s)
@@ -183,15 +205,17 @@ static const struct verb verbs[] = {
 	{ STR("RCPT"), SMTP_MAIL | SMTP_RCPTS, ARGS_NEEDED, NULL, smtp_rcpt_run },
 	{ STR("MAIL"), SMTP_READY, ARGS_NEEDED, smtp_mail_check, smtp_mail_run },
 	{ STR("DATA"), SMTP_MAIL | SMTP_RCPTS, ARGS_NONE, smtp_data_check, smtp_data_run },
-	{ STR("EHLO"), SMTP_ANY, ARGS_NEEDED, NULL, run_ehlo },
-	{ STR("HELO"), SMTP_ANY, ARGS_NEEDED, NULL, run_helo },
+	{ STR("BDAT"), SMTP_ANY, ARGS_ANY, NULL, smtp_bdat_run },
+	{ STR("EHLO"), SMTP_ANY, ARGS_NEEDED, check_helo, run_ehlo },
+	{ STR("HELO"), SMTP_ANY, ARGS_NEEDED, check_helo, run_helo },
+	{ STR("LHLO"), SMTP_ANY, ARGS_NEEDED, check_lhlo, run_ehlo },
 	{ STR("RSET"), SMTP_ANY, ARGS_NONE, NULL, run_rset },
 	{ STR("NOOP"), SMTP_ANY, ARGS_ANY, NULL, run_noop },
 	{ STR("QUIT"), SMTP_ANY, ARGS_NONE, NULL, run_quit },
 	{ STR("STARTTLS"), SMTP_READY, ARGS_NONE, check_starttls, run_starttls },
 	{ STR("AUTH"), SMTP_READY, ARGS_NEEDED, smtp_auth_check, smtp_auth_run },
 	{ STR("VRFY"), SMTP_ANY, ARGS_NEEDED, NULL, run_vrfy },
-	{ STR("EXPN"), SMTP_ANY, ARGS_NEEDED, NULL, run_not_here },
+	{ STR("EXPN"), SMTP_ANY, ARGS_NEEDED, NULL, run_vrfy },
 	{ STR("HELP"), SMTP_ANY, ARGS_ANY, NULL, run_help },
 	{ STR("GET"), SMTP_ANY, ARGS_ANY, NULL, run_http },
 	{ STR("PUT"), SMTP_ANY, ARGS_ANY, NULL, run_http },
@@ -208,9 +232,11 @@ static const struct verb *verb_find(struct str name)
 	return NULL;
 }
 
-static enum smtp_reply wrong_state(enum smtp_state now)
+static enum smtp_reply wrong_state(const struct smtp *s)
 {
-	return now == SMTP_NEW ? SMTP_SAY_HELO : now == SMTP_READY ? SMTP_SAY_MAIL : SMTP_IN_LETTER;
+	enum smtp_state now = s->state;
+
+	return now == SMTP_NEW ? smtp_is_lmtp(s) ? SMTP_SAY_LHLO : SMTP_SAY_HELO : now == SMTP_READY ? SMTP_SAY_MAIL : SMTP_IN_LETTER;
 }
 
 static enum smtp_reply may_run(struct smtp *s, const struct verb *v, struct str args)
@@ -222,7 +248,7 @@ static enum smtp_reply may_run(struct smtp *s, const struct verb *v, struct str 
 	if (v->args == ARGS_NEEDED && args.n == 0)
 		return SMTP_NEEDS_ARG;
 	if (!(v->states & s->state))
-		return wrong_state(s->state);
+		return wrong_state(s);
 	return v->check ? v->check(s) : SMTP_FINE;
 }
 
@@ -242,6 +268,8 @@ static SUSPENDS void run_line(struct smtp *s, struct str line)
 		r = SMTP_LINE_CONTROL;
 	else
 		r = may_run(s, v, args);
+	if (r && v && v->run == smtp_bdat_run)
+		s->closing = true; /* how many octets follow that are no commands is not known */
 	if (r)
 		smtp_say(s, r);
 	else
@@ -331,7 +359,7 @@ static SUSPENDS void greet(struct smtp *s)
 	} else if (*s->d->stopping) {
 		smtp_say(s, SMTP_STOPPING);
 	} else {
-		stream_printf(&s->d->stream, "220 %.*s ESMTP Sallyport\r\n", STR_ARG(s->d->conf->hostname));
+		stream_printf(&s->d->stream, "220 %.*s %s Sallyport\r\n", STR_ARG(s->d->conf->hostname), smtp_is_lmtp(s) ? "LMTP" : "ESMTP");
 	}
 }
 
@@ -361,6 +389,7 @@ SUSPENDS void smtp_session(struct door *d)
 	stream_deadline(&d->stream, LAST_WORDS_MS);
 	stream_flush(&d->stream);
 	log_session(s);
+	smtp_end_letter(s);
 	door_logout(d);
 	arena_fini(&s->letter);
 	arena_fini(&s->command);

@@ -8,21 +8,13 @@
 #include "base/die.h"
 #include "base/map.h"
 #include "ipc/words.h"
+#include "mail/idn.h"
 #include "store/account.h"
 
 #define ALIAS_DEPTH_MAX 10
 #define LOOKED_AT_MAX 1000
 #define ROW_MAX 65536
 #define DETAIL '+'
-
-struct str fold_ascii(struct arena *a, struct str s)
-{
-	char *p = arena_alloc(a, s.n + 1);
-
-	for (size_t i = 0; i < s.n; i++)
-		p[i] = ascii_lower(s.p[i]);
-	return str_of(p, s.n);
-}
 
 void directory_key(struct buf *out, char tag, struct str domain, struct str local)
 {
@@ -192,7 +184,7 @@ enum outcome directory_resolve(
 	struct directory *d, const struct ipc_addr *address, struct arena *a, struct targets *out)
 {
 	struct resolving r = { .d = d, .a = a, .out = out };
-	struct pending first = { fold_ascii(a, address->local), fold_ascii(a, address->domain), 0 };
+	struct pending first = { mail_local_fold(a, address->local), mail_domain_fold(a, address->domain), 0 };
 	struct domain_row domain;
 
 	*out = (struct targets){ 0 };
@@ -240,7 +232,7 @@ enum outcome directory_account(struct directory *d, struct str address, uint64_t
 		return NO_SUCH;
 	arena_init(&a, "store-login", 8192);
 	buf_init(&v, ROW_MAX);
-	if (address.n <= 1000 && directory_get(d, 'a', fold_ascii(&a, domain), fold_ascii(&a, local), &v))
+	if (address.n <= 1000 && directory_get(d, 'a', mail_domain_fold(&a, domain), mail_local_fold(&a, local), &v))
 		o = !entry_row_decode(buf_str(&v), &row) ? FAILED : row.state == ENTRY_LIVE ? OK : NO_SUCH;
 	if (o == OK)
 		*account = row.account;

@@ -1,6 +1,6 @@
 /* store/directory.h - domains, accounts by address, aliases: who is deliverable here.
  *
- * Addresses are compared with ASCII case folded, the local part too. Looking things up reads committed rows only; changes are
+ * Addresses are compared in one form (mail/idn.h): ASCII case folded, the local part too, domains as A-labels. Looking things up reads committed rows only; changes are
  * made one after another. An account's making and deleting span partitions: a w row says which is under way, and
  * directory_sweep finishes or undoes it after a crash.
  */
@@ -66,6 +66,5 @@ enum outcome directory_unlock(struct directory *d, enum outcome o) MUST_USE;
 /* Keys, for what walks the directory: tag, domain, 0, local. */
 void directory_key(struct buf *out, char tag, struct str domain, struct str local);
 bool directory_get(struct directory *d, char tag, struct str domain, struct str local, struct buf *v);
-struct str fold_ascii(struct arena *a, struct str s);
 
 #endif

@@ -6,6 +6,7 @@
 #include "store/directory.h"
 
 #include "base/die.h"
+#include "mail/idn.h"
 #include "store/account.h"
 
 #define ROW_MAX 65536
@@ -423,7 +424,7 @@ static SUSPENDS enum outcome make_account(
 static SUSPENDS enum outcome account_add(
 	struct directory *d, const struct ipc_account_add *q, struct arena *a, uint64_t *account)
 {
-	struct str domain = fold_ascii(a, q->address.domain), local = fold_ascii(a, q->address.local);
+	struct str domain = mail_domain_fold(a, q->address.domain), local = mail_local_fold(a, q->address.local);
 	enum outcome o;
 
 	if (!is_domain(domain) || !is_local(local))
@@ -485,7 +486,7 @@ static enum outcome find_live(struct directory *d, struct str domain, struct str
 
 static SUSPENDS enum outcome account_delete(struct directory *d, const struct ipc_addr *address, bool now, struct arena *a)
 {
-	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
+	struct str domain = mail_domain_fold(a, address->domain), local = mail_local_fold(a, address->local);
 	bool keep = !now && d->shard->limits->keep_expunged_ms > 0;
 	uint64_t id;
 	enum outcome o = find_live(d, domain, local, &id);
@@ -539,7 +540,7 @@ static void look_for_retired(struct directory *d, struct retired *f)
 
 static SUSPENDS enum outcome account_undelete(struct directory *d, const struct ipc_addr *address, struct arena *a)
 {
-	struct retired f = { .domain = fold_ascii(a, address->domain), .local = fold_ascii(a, address->local) };
+	struct retired f = { .domain = mail_domain_fold(a, address->domain), .local = mail_local_fold(a, address->local) };
 	enum outcome o;
 
 	if (!is_domain(f.domain) || !is_local(f.local))
@@ -580,7 +581,7 @@ static SUSPENDS enum outcome sweep_retired(struct directory *d, bool *found)
 
 static SUSPENDS enum outcome alias_add(struct directory *d, const struct ipc_alias_add *q, struct arena *a)
 {
-	struct str domain = fold_ascii(a, q->address.domain), local = fold_ascii(a, q->address.local);
+	struct str domain = mail_domain_fold(a, q->address.domain), local = mail_local_fold(a, q->address.local);
 	struct alias_row *row = arena_new(a, struct alias_row);
 	struct buf v;
 
@@ -591,7 +592,7 @@ static SUSPENDS enum outcome alias_add(struct directory *d, const struct ipc_ali
 	if (exists(d, 'a', domain, local) || exists(d, 'l', domain, local))
 		return EXISTS;
 	for (size_t i = 0; i < q->n_to; i++) {
-		struct str to_domain = fold_ascii(a, q->to[i].domain), to_local = fold_ascii(a, q->to[i].local);
+		struct str to_domain = mail_domain_fold(a, q->to[i].domain), to_local = mail_local_fold(a, q->to[i].local);
 
 		if (!is_domain(to_domain) || !is_local(to_local))
 			return BAD_SYNTAX;
@@ -608,7 +609,7 @@ static SUSPENDS enum outcome alias_add(struct directory *d, const struct ipc_ali
 
 static SUSPENDS enum outcome alias_delete(struct directory *d, const struct ipc_addr *address, struct arena *a)
 {
-	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
+	struct str domain = mail_domain_fold(a, address->domain), local = mail_local_fold(a, address->local);
 
 	if (!exists(d, 'l', domain, local))
 		return NO_SUCH;
@@ -633,12 +634,12 @@ static SUSPENDS enum outcome alias_delete(struct directory *d, const struct ipc_
 
 enum outcome directory_domain_add(struct directory *d, struct str name)
 {
-	LOCKED(domain_add(d, fold_ascii(&a, name)));
+	LOCKED(domain_add(d, mail_domain_fold(&a, name)));
 }
 
 enum outcome directory_domain_delete(struct directory *d, struct str name)
 {
-	LOCKED(domain_delete(d, fold_ascii(&a, name)));
+	LOCKED(domain_delete(d, mail_domain_fold(&a, name)));
 }
 
 enum outcome directory_account_add(struct directory *d, const struct ipc_account_add *q, uint64_t *account)

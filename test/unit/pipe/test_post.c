@@ -95,6 +95,10 @@ static void on_deliver(void *ctx, struct ipc_call *c, const void *msg)
 	struct delivered *d;
 	struct body_map map;
 
+	if (m->account == 9) { /* full */
+		ipc_deliver_reply_send(c, OVER_LIMIT, NULL);
+		return;
+	}
 	if (w->deliver_failures) {
 		w->deliver_failures--;
 		ipc_deliver_reply_send(c, TRY_LATER, NULL);
@@ -271,7 +275,7 @@ static struct ipc_letter stranger_letter(const struct ipc_addr *rcpts, size_t n,
 {
 	return (struct ipc_letter){ .trace = STR("trace1"), .service = SERVICE_SMTP, .ip = STR("2001:db8::1"), .port = 25,
 		.helo = STR("mail.x.test"), .tls = STR("TLSv1.3 AES"), .from = { STR("bob"), STR("x.test") }, .rcpts = rcpts,
-		.n_rcpts = n, .body = body_of(text) };
+		.n_rcpts = n, .wire = WIRE_EXTENDED, .body = body_of(text) };
 }
 
 static enum outcome send_by(struct link *l, const struct ipc_letter *m)
@@ -334,6 +338,64 @@ static void refusals(struct world *w)
 	assert_int_equal(send_by(&w->stranger, &m), OK);
 	assert_true(str_starts(str_z(w->got.v[0].prefix), STR("Return-Path: <>\r\n")));
 	assert_true(str_search(str_z(w->got.v[0].prefix), STR("from evil___X:_y ([")) > 0);
+}
+
+/* "with" what (RFC 3848, RFC 6531 4.3). */
+static void protocol_names(struct world *w)
+{
+	static const struct {
+		uint8_t service, wire;
+		const char *tls, *name;
+	} cases[] = {
+		{ SERVICE_SMTP, 0, "", " with SMTP id " }, { SERVICE_SMTP, WIRE_EXTENDED, "", " with ESMTP id " },
+		{ SERVICE_SMTP, WIRE_EXTENDED, "TLS", " with ESMTPS id " }, { SERVICE_SMTP, WIRE_EXTENDED | WIRE_UTF8, "", " with UTF8SMTP id " },
+		{ SERVICE_SMTP, WIRE_EXTENDED | WIRE_UTF8, "TLS", " with UTF8SMTPS id " }, { SERVICE_LMTP, WIRE_EXTENDED, "", " with LMTP id " },
+		{ SERVICE_LMTP, WIRE_EXTENDED, "TLS", " with LMTPS id " }, { SERVICE_LMTP, WIRE_EXTENDED | WIRE_UTF8, "", " with UTF8LMTP id " },
+	};
+	struct ipc_addr rcpt = { STR("a1"), STR("demo.test") };
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ipc_letter m = stranger_letter(&rcpt, 1, TEXT);
+
+		m.service = cases[i].service;
+		m.wire = cases[i].wire;
+		m.tls = str_z(cases[i].tls);
+		if (m.service == SERVICE_LMTP)
+			m.ip = STR(LOCAL_IP);
+		assert_int_equal(send_by(&w->stranger, &m), OK);
+		assert_true(str_search(str_z(w->got.v[i].prefix), str_z(cases[i].name)) > 0);
+	}
+	assert_true(str_search(str_z(w->got.v[7].prefix), STR("Received: from mail.x.test (unix socket)\r\n\tby mx")) > 0);
+}
+
+/* Each recipient has an outcome; nothing goes to a lane; an account gets one letter however many of its names were given. */
+static void lmtp(struct world *w)
+{
+	struct ipc_addr rcpts[] = { { STR("a1"), STR("demo.test") }, { STR("nobody"), STR("demo.test") }, { STR("a9"), STR("demo.test") },
+		{ STR("x1"), STR("demo.test") }, { STR("a2"), STR("other.test") }, { STR("all"), STR("demo.test") }, { STR("x9"), STR("demo.test") } };
+	static const enum outcome want[] = { OK, NO_SUCH, OVER_LIMIT, OK, DENIED, OK, OVER_LIMIT };
+	struct ipc_letter m = stranger_letter(rcpts, 7, TEXT);
+	struct ipc_letter_reply r;
+	struct arena a;
+
+	m.service = SERVICE_LMTP;
+	arena_init(&a, "test", 1 << 22);
+	w->deliver_failures = 1;
+	assert_int_equal(ipc_letter(&w->stranger, &m, &r, &a), OK);
+	assert_int_equal(r.n_outcomes, 7);
+	for (size_t i = 0; i < 7; i++)
+		assert_int_equal(r.outcomes[i], want[i]);
+	assert_int_equal(w->got.n, 3);
+	assert_int_equal(w->n_puts, 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_string_equal(w->got.v[i].delivery, "trace1");
+	m.rcpts = rcpts + 1; /* for nobody at all */
+	m.n_rcpts = 1;
+	assert_int_equal(ipc_letter(&w->stranger, &m, &r, &a), OK);
+	assert_true(r.n_outcomes == 1 && r.outcomes[0] == NO_SUCH);
+	m.handle = 1; /* nobody is logged in by LMTP */
+	assert_int_equal(ipc_letter(&w->user, &m, &r, &a), DENIED);
+	arena_fini(&a);
 }
 
 static void several_accounts(struct world *w)
@@ -528,6 +590,8 @@ IN_WORLD(append)
 IN_WORLD(envelope)
 IN_WORLD(breach)
 IN_WORLD(taken_over)
+IN_WORLD(protocol_names)
+IN_WORLD(lmtp)
 
 int main(void)
 {
@@ -536,6 +600,7 @@ int main(void)
 		cmocka_unit_test(test_many_accounts), cmocka_unit_test(test_lane_resumes), cmocka_unit_test(test_submission),
 		cmocka_unit_test(test_large_submission), cmocka_unit_test(test_scan_dies), cmocka_unit_test(test_append),
 		cmocka_unit_test(test_envelope), cmocka_unit_test(test_breach), cmocka_unit_test(test_taken_over),
+		cmocka_unit_test(test_protocol_names), cmocka_unit_test(test_lmtp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,7 @@ struct fake {
 	struct buf letter;  /* the last letter's bytes */
 	unsigned n_accepted;
 	size_t n_rcpts;     /* of the last */
+	unsigned wire;      /* of the last */
 	enum outcome letter_outcome;
 	/* POP */
 	struct str messages[4];
@@ -165,8 +166,17 @@ enum outcome ipc_letter_within(struct link *l, const struct ipc_letter *m, struc
 {
 	struct body_map map;
 
-	(void)l, (void)a, (void)timeout_ms;
+	(void)l, (void)timeout_ms;
 	die_unless(body_map(&m->body, &map) == OK, "body_map");
+	fake_now->wire = m->wire;
+	if (m->service == SERVICE_LMTP) {
+		uint32_t *outcomes = arena_array(a, m->n_rcpts, sizeof *outcomes);
+
+		r->n_outcomes = m->n_rcpts;
+		r->outcomes = outcomes;
+		for (size_t i = 0; i < m->n_rcpts; i++)
+			outcomes[i] = str_starts(m->rcpts[i].local, STR("fills")) ? OVER_LIMIT : OK;
+	}
 	buf_reset(&fake_now->letter);
 	buf_add(&fake_now->letter, map.bytes);
 	body_unmap(&map);

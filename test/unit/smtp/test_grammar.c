@@ -20,7 +20,7 @@ static enum smtp_reply rcpt(const char *args)
 {
 	struct mail_path p;
 
-	return smtp_rcpt_parse(str_z(args), &mail_path_limits_default, &arena, &p);
+	return smtp_rcpt_parse(str_z(args), false, &mail_path_limits_default, &arena, &p);
 }
 
 static void mail_args(void **state)
@@ -50,8 +50,9 @@ static void mail_refused(void **state)
 		{ "FROM:<a@b.test> SIZE=x", SMTP_BAD_PARAM }, { "FROM:<a@b.test> SIZE=", SMTP_SYNTAX },
 		{ "FROM:<a@b.test> SIZE", SMTP_BAD_PARAM }, { "FROM:<a@b.test> SIZE=-1", SMTP_BAD_PARAM },
 		{ "FROM:<a@b.test> SIZE=18446744073709551616", SMTP_BAD_PARAM },
-		{ "FROM:<a@b.test> SIZE=1 SIZE=1", SMTP_BAD_PARAM }, { "FROM:<a@b.test> BODY=BINARYMIME", SMTP_BAD_PARAM },
-		{ "FROM:<a@b.test> AUTH", SMTP_BAD_PARAM }, { "FROM:<a@b.test> SMTPUTF8", SMTP_PARAM_UNKNOWN },
+		{ "FROM:<a@b.test> SIZE=1 SIZE=1", SMTP_BAD_PARAM }, { "FROM:<a@b.test> BODY=BINARY", SMTP_BAD_PARAM },
+		{ "FROM:<a@b.test> AUTH", SMTP_BAD_PARAM }, { "FROM:<a@b.test> SMTPUTF8=yes", SMTP_BAD_PARAM }, { "FROM:<\xc3\xb6@b.test>", SMTP_SENDER_UTF8 },
+		{ "FROM:<a@b.test> SMTPUTF8 SMTPUTF8", SMTP_BAD_PARAM },
 		{ "FROM:<a@b.test> RET=FULL", SMTP_PARAM_UNKNOWN }, { "FROM:<a@b.test>SIZE=1", SMTP_SYNTAX },
 		{ "FROM:<a@b.test> =1", SMTP_SYNTAX }, { "FROM:<a@b.test> SIZE=1=2", SMTP_SYNTAX },
 		{ "FROM:<a@b.test> <c@d.test>", SMTP_SYNTAX },

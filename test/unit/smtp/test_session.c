@@ -68,6 +68,117 @@ static void letter(void **state)
 	assert_int_equal(f.n_rcpts, 2);
 }
 
+static void fits(const char *bytes, size_t n)
+{
+	assert_int_equal(f.letter.n, n);
+	assert_memory_equal(f.letter.p, bytes, n);
+}
+
+static void chunks(void **state)
+{
+	(void)state;
+	replies(STR(HELLO ENVELOPE "BDAT 14\r\nSubject: x\r\n\r\nBDAT 3\r\n.\r\nBDAT 0 LAST\r\nQUIT\r\n"), "220 250 250 250 250 250 250 221 ");
+	fits("Subject: x\r\n\r\n.\r\n", 17);
+	assert_int_equal(f.wire, WIRE_EXTENDED);
+	/* A CRLF may lie in two chunks; dots are letters. */
+	replies(STR(HELLO ENVELOPE "BDAT 4\r\na\r\n.BDAT 5\r\n.\r\n.\rBDAT 1 last\r\n\nQUIT\r\n"), "220 250 250 250 250 250 250 221 ");
+	fits("a\r\n..\r\n.\r\n", 10);
+	replies(STR(HELLO ENVELOPE "BDAT 0 LAST\r\n" ENVELOPE "DATA\r\n.\r\nQUIT\r\n"), "220 250 250 250 250 250 250 354 250 221 ");
+}
+
+static void binary_letters(void **state)
+{
+	(void)state;
+	replies(STR(HELLO "MAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<alice@demo.test>\r\nDATA\r\nBDAT 12 LAST\r\nA: b\r\n\r\n\0\n\r\xffQUIT\r\n"),
+		"220 250 250 250 503 250 221 ");
+	fits("A: b\r\n\r\n\0\n\r\xff", 12);
+	assert_int_equal(f.wire, WIRE_EXTENDED | WIRE_8BIT | WIRE_BINARY);
+	/* The header is lines all the same. */
+	f.n_accepted = 0;
+	replies(STR(HELLO "MAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<alice@demo.test>\r\nBDAT 9 LAST\r\nA: b\n\r\n\r\nQUIT\r\n"), "220 250 250 250 554 221 ");
+	replies(STR(HELLO "MAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<alice@demo.test>\r\nBDAT 4 LAST\r\nA:\0bQUIT\r\n"), "220 250 250 250 554 221 ");
+	replies(STR(HELLO "MAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<alice@demo.test>\r\nBDAT 7 LAST\r\nA: b\rc\rQUIT\r\n"), "220 250 250 250 554 221 ");
+	/* And a text is lines throughout. */
+	replies(STR(HELLO ENVELOPE "BDAT 5 LAST\r\na\nb\r\nQUIT\r\n"), "220 250 250 250 554 221 ");
+	replies(STR(HELLO ENVELOPE "BDAT 3 LAST\r\na\0bQUIT\r\n"), "220 250 250 250 554 221 ");
+	replies(STR(HELLO ENVELOPE "BDAT 2\r\na\rBDAT 1 LAST\r\nbQUIT\r\n"), "220 250 250 250 250 554 221 ");
+	replies(STR(HELLO ENVELOPE "BDAT 2 LAST\r\na\rQUIT\r\n"), "220 250 250 250 554 221 ");
+	assert_int_equal(f.n_accepted, 0);
+}
+
+static void refused_chunks_are_swallowed(void **state)
+{
+	(void)state;
+	f.n_accepted = 0;
+	replies(STR("BDAT 6\r\nQUIT\r\n" HELLO "BDAT 6 LAST\r\nQUIT\r\nMAIL FROM:<a@b.test>\r\nBDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\nQUIT\r\n"),
+		"220 503 250 503 250 554 503 250 221 ");
+	/* What comes behind a refused chunk is refused, until the last or RSET. */
+	replies(STR(HELLO ENVELOPE "BDAT 1\r\n\nBDAT 6\r\nQUIT\r\nRCPT TO:<bob@demo.test>\r\nBDAT 0 LAST\r\n" ENVELOPE "BDAT 2 LAST\r\n\r\nQUIT\r\n"),
+		"220 250 250 250 554 503 503 503 250 250 250 221 ");
+	replies(STR(HELLO ENVELOPE "BDAT 1\r\n\nRSET\r\n" ENVELOPE "BDAT 2\r\n\r\nRSET\r\nBDAT 0 LAST\r\nQUIT\r\n"),
+		"220 250 250 250 554 250 250 250 250 250 503 221 ");
+	/* EHLO in between ends the letter as well. */
+	replies(STR(HELLO ENVELOPE "BDAT 2\r\nx\rEHLO again.test\r\nBDAT 0 LAST\r\nQUIT\r\n"), "220 250 250 250 250 250 503 221 ");
+	assert_int_equal(f.n_accepted, 8);
+	/* No size, no way to tell what is a command. */
+	replies(STR(HELLO ENVELOPE "BDAT x\r\nQUIT\r\n"), "220 250 250 250 501 ");
+	replies(STR(HELLO ENVELOPE "BDAT\r\nQUIT\r\n"), "220 250 250 250 501 ");
+	replies(STR(HELLO ENVELOPE "BDAT 1 FIRST\r\nxQUIT\r\n"), "220 250 250 250 501 ");
+	replies(STR(HELLO ENVELOPE "BDAT 18446744073709551616\r\nQUIT\r\n"), "220 250 250 250 501 ");
+	replies(STR(HELLO ENVELOPE "BDAT 65537\r\nQUIT\r\n"), "220 250 250 250 552 ");
+}
+
+static void chunks_beyond_the_size(void **state)
+{
+	struct buf in;
+
+	(void)state;
+	buf_init(&in, 1 << 20);
+	buf_addz(&in, HELLO ENVELOPE "BDAT 65534\r\n");
+	for (int i = 0; i < 65534 / 2; i++)
+		buf_addz(&in, i % 30 ? "xx" : "\r\n");
+	buf_addz(&in, "BDAT 2 LAST\r\n\r\n" ENVELOPE "BDAT 65534\r\n");
+	for (int i = 0; i < 65534 / 2; i++)
+		buf_addz(&in, "xx");
+	buf_addz(&in, "BDAT 3\r\nyyyBDAT 5 LAST\r\nQUIT\nQUIT\r\n");
+	replies(buf_str(&in), "220 250 250 250 250 250 250 250 250 552 503 221 ");
+	buf_fini(&in);
+}
+
+static void utf8_addresses(void **state)
+{
+	(void)state;
+	replies(STR(HELLO "MAIL FROM:<j\xc3\xb6rg@m\xc3\xbcller.test>\r\nMAIL FROM:<j\xc3\xb6rg@m\xc3\xbcller.test> SMTPUTF8=1\r\n"
+		"MAIL FROM:<j\xc3\xb6rg@m\xc3\xbcller.test> SMTPUTF8\r\nRCPT TO:<\xe5\xa7\x94@demo.test>\r\nRCPT TO:<\xe5\xa7@demo.test>\r\nDATA\r\n.\r\nQUIT\r\n"),
+		"220 250 553 501 250 250 501 354 250 221 ");
+	assert_int_equal(f.wire, WIRE_EXTENDED | WIRE_UTF8);
+	replies(STR(HELLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<\xe5\xa7\x94@demo.test>\r\nVRFY \xe5\xa7\x94 SMTPUTF8\r\nQUIT\r\n"), "220 250 250 553 252 221 ");
+}
+
+#define LHLO "LHLO c.test\r\n"
+
+static void lmtp(void **state)
+{
+	(void)state;
+	f.door.service = SERVICE_LMTP;
+	replies(STR("EHLO c.test\r\nHELO c.test\r\nMAIL FROM:<a@b.test>\r\n" LHLO "QUIT\r\n"), "220 500 500 503 250 221 ");
+	replies(STR(LHLO "MAIL FROM:<a@b.test>\r\nDATA\r\nRCPT TO:<nobody@demo.test>\r\nDATA\r\nRCPT TO:<alice@demo.test>\r\nRCPT TO:<fills@demo.test>\r\n"
+		"RCPT TO:<bob@demo.test>\r\nDATA\r\nSubject: x\r\n.\r\nQUIT\r\n"),
+		"220 250 250 503 550 503 250 250 250 354 250 452 250 221 ");
+	/* BDAT: once a chunk, and at the last once a recipient. */
+	replies(STR(LHLO ENVELOPE "RCPT TO:<fills@demo.test>\r\nBDAT 2\r\n\r\nBDAT 2 LAST\r\n\r\nQUIT\r\n"), "220 250 250 250 250 250 250 452 221 ");
+	replies(STR(LHLO ENVELOPE "RCPT TO:<bob@demo.test>\r\nBDAT 2 LAST\r\n\n\nQUIT\r\n"), "220 250 250 250 250 554 554 221 ");
+	replies(STR(LHLO ENVELOPE "RCPT TO:<bob@demo.test>\r\nBDAT 2\r\n\n\nBDAT 0 LAST\r\nQUIT\r\n"), "220 250 250 250 250 554 503 221 ");
+	replies(STR(LHLO "MAIL FROM:<a@b.test>\r\nBDAT 2 LAST\r\n\r\nQUIT\r\n"), "220 250 250 503 221 ");
+	replies(STR(LHLO "AUTH PLAIN x\r\nQUIT\r\n"), "220 250 503 221 ");
+	f.letter_outcome = UNANSWERED;
+	replies(STR(LHLO ENVELOPE "DATA\r\n.\r\nQUIT\r\n"), "220 250 250 250 354 ");
+	f.letter_outcome = NO_ROOM;
+	replies(STR(LHLO ENVELOPE "RCPT TO:<bob@demo.test>\r\nDATA\r\n.\r\nQUIT\r\n"), "220 250 250 250 250 354 452 452 221 ");
+	f.door.service = SERVICE_SMTP;
+	replies(STR("LHLO c.test\r\nQUIT\r\n"), "220 500 221 ");
+}
+
 static void states(void **state)
 {
 	(void)state;
@@ -77,7 +188,7 @@ static void states(void **state)
 		"220 250 250 250 503 250 503 221 ");
 	replies(STR(HELLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<nobody@demo.test>\r\nDATA\r\nQUIT\r\n"),
 		"220 250 250 550 554 221 ");
-	replies(STR("VRFY alice\r\nEXPN list\r\nHELP\r\nWHAT\r\nQUIT now\r\nQUIT\r\n"), "220 252 502 214 500 501 221 ");
+	replies(STR("VRFY alice\r\nEXPN list\r\nHELP\r\nWHAT\r\nQUIT now\r\nQUIT\r\n"), "220 252 252 214 500 501 221 ");
 	replies(STR("EHLO\r\nEHLO a b\r\nHELO <x>\r\nQUIT\r\n"), "220 501 501 501 221 ");
 }
 
@@ -246,6 +357,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(letter, setup, teardown), cmocka_unit_test_setup_teardown(states, setup, teardown),
+		cmocka_unit_test_setup_teardown(chunks, setup, teardown), cmocka_unit_test_setup_teardown(binary_letters, setup, teardown),
+		cmocka_unit_test_setup_teardown(refused_chunks_are_swallowed, setup, teardown),
+		cmocka_unit_test_setup_teardown(chunks_beyond_the_size, setup, teardown),
+		cmocka_unit_test_setup_teardown(utf8_addresses, setup, teardown), cmocka_unit_test_setup_teardown(lmtp, setup, teardown),
 		cmocka_unit_test_setup_teardown(recipients, setup, teardown),
 		cmocka_unit_test_setup_teardown(smuggling, setup, teardown),
 		cmocka_unit_test_setup_teardown(injection, setup, teardown),

@@ -211,7 +211,7 @@ static SUSPENDS void deliver_all(struct pipe_letter *l)
 /* Of several accounts behind one recipient: what asks the client to try again goes before what does not. */
 static unsigned weight(enum outcome o)
 {
-	return o == OK ? 0 : o == UNANSWERED ? 3 : o == TRY_LATER || o == NO_ROOM || o == OVER_LIMIT ? 2 : 1;
+	return o == OK ? 0 : o == UNANSWERED ? 3 : o == TRY_LATER || o == NO_ROOM || o == OVER_QUOTA ? 2 : 1;
 }
 
 /* I4. */

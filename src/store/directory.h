@@ -1,7 +1,7 @@
 /* store/directory.h - domains, accounts by address, aliases: who is deliverable here.
  *
- * Addresses are compared in one form (mail/idn.h): ASCII case folded, the local part too, domains as A-labels. Looking things up reads committed rows only; changes are
- * made one after another. An account's making and deleting span partitions: a w row says which is under way, and
+ * Addresses are compared in one form (mail/idn.h): ASCII case folded, the local part too, domains as A-labels. Looking things up
+ * reads committed rows only; changes are made one after another. An account's making and deleting span partitions: a w row says which is under way, and
  * directory_sweep finishes or undoes it after a crash.
  */
 #ifndef SALLYPORT_STORE_DIRECTORY_H

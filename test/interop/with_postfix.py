@@ -67,13 +67,13 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    def __init__(self, s, name, tls="secure"):
+    def __init__(self, s, name, tls="secure", more="", master=""):
         self.dir, self.inlet = os.path.join(s.dir, name), free_base(1)
         for sub in ("", "/queue", "/data", "/etc"):
             os.mkdir(self.dir + sub)
         shutil.chown(self.dir + "/data", "postfix", "postfix")
         words = {"dir": self.dir, "port": s.port["smtp"], "ca": s.ca, "tls": tls, "inlet": self.inlet}
-        for file, text in (("main.cf", MAIN), ("master.cf", MASTER)):
+        for file, text in (("main.cf", MAIN + more), ("master.cf", MASTER + master)):
             with open(os.path.join(self.dir, "etc", file), "w") as f:
                 f.write(text.format(**words).lstrip())
         subprocess.run(["postfix", "-c", self.dir + "/etc", "check"], check=True, capture_output=True, timeout=60)  # makes the queue's directories

@@ -6,6 +6,7 @@ S~ 250-(?!AUTH).*
 S~ 250-(?!AUTH).*
 S~ 250-(?!AUTH).*
 S~ 250-(?!AUTH).*
+S* ...
 S: 250 ENHANCEDSTATUSCODES
 C: AUTH PLAIN AGFsaWNlQGRlbW8udGVzdABkZW1v
 S: 503 5.5.1 ...

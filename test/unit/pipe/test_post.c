@@ -96,7 +96,7 @@ static void on_deliver(void *ctx, struct ipc_call *c, const void *msg)
 	struct body_map map;
 
 	if (m->account == 9) { /* full */
-		ipc_deliver_reply_send(c, OVER_LIMIT, NULL);
+		ipc_deliver_reply_send(c, OVER_QUOTA, NULL);
 		return;
 	}
 	if (w->deliver_failures) {
@@ -373,7 +373,7 @@ static void lmtp(struct world *w)
 {
 	struct ipc_addr rcpts[] = { { STR("a1"), STR("demo.test") }, { STR("nobody"), STR("demo.test") }, { STR("a9"), STR("demo.test") },
 		{ STR("x1"), STR("demo.test") }, { STR("a2"), STR("other.test") }, { STR("all"), STR("demo.test") }, { STR("x9"), STR("demo.test") } };
-	static const enum outcome want[] = { OK, NO_SUCH, OVER_LIMIT, OK, DENIED, OK, OVER_LIMIT };
+	static const enum outcome want[] = { OK, NO_SUCH, OVER_QUOTA, OK, DENIED, OK, OVER_QUOTA };
 	struct ipc_letter m = stranger_letter(rcpts, 7, TEXT);
 	struct ipc_letter_reply r;
 	struct arena a;

@@ -175,7 +175,7 @@ enum outcome ipc_letter_within(struct link *l, const struct ipc_letter *m, struc
 		r->n_outcomes = m->n_rcpts;
 		r->outcomes = outcomes;
 		for (size_t i = 0; i < m->n_rcpts; i++)
-			outcomes[i] = str_starts(m->rcpts[i].local, STR("fills")) ? OVER_LIMIT : OK;
+			outcomes[i] = str_starts(m->rcpts[i].local, STR("fills")) ? OVER_QUOTA : OK;
 	}
 	buf_reset(&fake_now->letter);
 	buf_add(&fake_now->letter, map.bytes);

@@ -95,7 +95,8 @@ static void binary_letters(void **state)
 	assert_int_equal(f.wire, WIRE_EXTENDED | WIRE_8BIT | WIRE_BINARY);
 	/* The header is lines all the same. */
 	f.n_accepted = 0;
-	replies(STR(HELLO "MAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<alice@demo.test>\r\nBDAT 9 LAST\r\nA: b\n\r\n\r\nQUIT\r\n"), "220 250 250 250 554 221 ");
+	replies(STR(HELLO "MAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<alice@demo.test>\r\nBDAT 9 LAST\r\nA: b\n\r\n\r\nQUIT\r\n"),
+		"220 250 250 250 554 221 ");
 	replies(STR(HELLO "MAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<alice@demo.test>\r\nBDAT 4 LAST\r\nA:\0bQUIT\r\n"), "220 250 250 250 554 221 ");
 	replies(STR(HELLO "MAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<alice@demo.test>\r\nBDAT 7 LAST\r\nA: b\rc\rQUIT\r\n"), "220 250 250 250 554 221 ");
 	/* And a text is lines throughout. */
@@ -149,7 +150,8 @@ static void utf8_addresses(void **state)
 {
 	(void)state;
 	replies(STR(HELLO "MAIL FROM:<j\xc3\xb6rg@m\xc3\xbcller.test>\r\nMAIL FROM:<j\xc3\xb6rg@m\xc3\xbcller.test> SMTPUTF8=1\r\n"
-		"MAIL FROM:<j\xc3\xb6rg@m\xc3\xbcller.test> SMTPUTF8\r\nRCPT TO:<\xe5\xa7\x94@demo.test>\r\nRCPT TO:<\xe5\xa7@demo.test>\r\nDATA\r\n.\r\nQUIT\r\n"),
+		"MAIL FROM:<j\xc3\xb6rg@m\xc3\xbcller.test> SMTPUTF8\r\nRCPT TO:<\xe5\xa7\x94@demo.test>\r\nRCPT TO:<\xe5\xa7@demo.test>\r\n"
+		"DATA\r\n.\r\nQUIT\r\n"),
 		"220 250 553 501 250 250 501 354 250 221 ");
 	assert_int_equal(f.wire, WIRE_EXTENDED | WIRE_UTF8);
 	replies(STR(HELLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<\xe5\xa7\x94@demo.test>\r\nVRFY \xe5\xa7\x94 SMTPUTF8\r\nQUIT\r\n"), "220 250 250 553 252 221 ");

@@ -30,12 +30,12 @@ static const struct mail_part *part_of(const struct fetching *f, const struct im
 	return part < 0 ? NULL : &f->message.index->parts[part];
 }
 
-/* What contains parts has no encoding of its own (RFC 2045 6.4), and the whole letter none either. */
+/* A multipart has no encoding of its own (RFC 2045 6.4), and the whole letter none either. */
 static uint8_t encoding_of(const struct fetching *f, const struct imap_fetch_item *i)
 {
 	const struct mail_part *p = part_of(f, i);
 
-	return p && p->kind == MAIL_PART_LEAF ? p->encoding : MAIL_ENCODING_8BIT;
+	return p && p->kind != MAIL_PART_MULTIPART ? p->encoding : MAIL_ENCODING_8BIT;
 }
 
 bool fetching_can_decode(const struct fetching *f, const struct imap_fetch_item *i)

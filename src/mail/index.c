@@ -307,17 +307,19 @@ static int child_of(const struct mail_index *x, int parent, uint32_t n)
 
 int mail_index_find(const struct mail_index *x, const uint32_t *path, size_t n_path)
 {
-	bool whole = true; /* at is a letter or a nested one, of which a number chooses; else it is a part */
+	bool letter = true; /* at is a letter, this one or one within: it has a part 1 even when it is no multipart */
 	int at = 0;
 
 	for (size_t i = 0; i < n_path && at >= 0; i++) {
-		if (!whole && x->parts[at].kind == MAIL_PART_MESSAGE)
+		if (!letter && x->parts[at].kind == MAIL_PART_MESSAGE) {
 			at = child_of(x, at, 1);
+			letter = true;
+		}
 		if (at >= 0 && x->parts[at].kind == MAIL_PART_MULTIPART)
 			at = child_of(x, at, path[i]);
-		else if (path[i] != 1)
+		else if (!letter || path[i] != 1)
 			at = -1;
-		whole = false;
+		letter = false;
 	}
 	return at;
 }

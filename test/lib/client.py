@@ -34,11 +34,14 @@ class Raw:
             raise EOFError("closed; unread before: %r" % self.data)
         self.data += got
 
-    def line(self):
+    def line_bytes(self):
         while b"\n" not in self.data:
             self.more()
         line, self.data = self.data.split(b"\n", 1)
-        return line.rstrip(b"\r").decode("utf-8", "replace")
+        return line.rstrip(b"\r")
+
+    def line(self):
+        return self.line_bytes().decode("utf-8", "replace")
 
     def read(self, n):
         while len(self.data) < n:

@@ -273,12 +273,16 @@ static void part_numbers(void **state)
 	assert_int_equal(find(&x, "5"), -1);
 	assert_int_equal(find(&x, "0"), -1);
 	assert_int_equal(find(&x, "1.2"), -1);
+	assert_int_equal(find(&x, "1.1"), -1); /* only a letter has a part 1 without being a multipart */
+	assert_int_equal(find(&x, "3.1.1"), -1);
 	x = of("A: b\n\nx");
 	assert_int_equal(find(&x, "1"), 0);
 	assert_int_equal(find(&x, "2"), -1);
+	assert_int_equal(find(&x, "1.1"), -1);
 	x = of("Content-Type: message/rfc822\n\nA: b\n\nx");
 	assert_int_equal(find(&x, "1"), 0);
 	assert_int_equal(find(&x, "1.1"), 1);
+	assert_int_equal(find(&x, "1.1.1"), -1);
 	assert_int_equal(find(&x, "1.2"), -1);
 }
 

@@ -37,6 +37,7 @@ extern const struct command ctl_move_commands[]; /* import, export */
 extern const struct command ctl_watch_commands[]; /* status, verify */
 extern const struct command ctl_undelete_commands[];
 extern const struct command ctl_backup_check_commands[], ctl_backup_commands[], ctl_prune_commands[]; /* in this order */
+extern const struct command ctl_restore_commands[];
 
 /* The exit status for an outcome; one that is not OK is explained on standard error as "sallyport: what name: why". */
 int ctl_done(enum outcome o, const char *what, const char *name);

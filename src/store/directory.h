@@ -18,6 +18,7 @@ struct directory {
 	struct shard *shard;
 	bool locked;
 	struct gate unlocked;
+	struct VEC(uint64_t) restoring; /* accounts that a command is filling: what is unfinished of them is no crash's */
 };
 
 void directory_open(struct directory *d, struct shard *s);
@@ -56,6 +57,17 @@ struct backup_mark {
 };
 SUSPENDS enum outcome directory_put_mark(
 	struct directory *d, struct str dir, const struct backup_mark *mark) MUST_USE;
+
+/* Restoring. An account is in the making until its end; when the command that fills it is gone, _forget lets directory_sweep undo it. */
+bool directory_is_empty(struct directory *d); /* no domain, account, alias */
+/* *account: the number wanted, 0 any; then the one it has. */
+SUSPENDS enum outcome directory_restore_begin(
+	struct directory *d, const struct ipc_addr *address, uint64_t *account) MUST_USE;
+SUSPENDS enum outcome directory_restore_end(
+	struct directory *d, const struct ipc_addr *address, uint64_t account) MUST_USE;
+void directory_restore_forget(struct directory *d, uint64_t account);
+/* A domain or an alias; rows of other kinds are passed over. */
+SUSPENDS enum outcome directory_restore_row(struct directory *d, struct str key, struct str value) MUST_USE;
 void directory_list(
 	struct directory *d, const struct ipc_directory_list *q, struct arena *a, struct ipc_directory_list_reply *r);
 

@@ -23,6 +23,7 @@ void directory_open(struct directory *d, struct shard *s)
 
 void directory_fini(struct directory *d)
 {
+	vec_free(&d->restoring);
 	partition_fini(&d->part);
 }
 
@@ -305,32 +306,37 @@ static uint64_t next_account(struct directory *d)
 	return next;
 }
 
-struct forget_pins {
+struct pins {
 	struct engine_batch *b;
 	uint64_t account;
+	bool lead;
 };
 
-static bool forget_pin(void *arg, const struct engine_row *row)
+static bool set_pin(void *arg, const struct engine_row *row)
 {
-	struct forget_pins *f = arg;
+	struct pins *p = arg;
+	struct key k = key_u64(key_bytes(key_of('f'), str_from(row->key, 1)), p->account);
 
-	engine_del(f->b, KEY_STR(key_u64(key_bytes(key_of('f'), str_from(row->key, 1)), f->account)));
+	if (p->lead)
+		engine_put(p->b, KEY_STR(k), STR(""));
+	else
+		engine_del(p->b, KEY_STR(k));
 	return true;
 }
 
-/* No certificate leads to the account any more, before the rows that say which did are gone. */
-static SUSPENDS enum outcome forget_pins(struct directory *d, uint64_t account)
+/* Certificates lead to the account that has pinned them, or do not any more, before the rows that say which did are gone. */
+static SUSPENDS enum outcome lead_pins(struct directory *d, uint64_t account, bool lead)
 {
 	struct engine_range pins = { .partition = account, .from = STR("K"), .to = STR("L") };
-	struct forget_pins f = { partition_batch(&d->part), account };
+	struct pins p = { partition_batch(&d->part), account, lead };
 
-	engine_range(d->part.port, &pins, forget_pin, &f);
+	engine_range(d->part.port, &pins, set_pin, &p);
 	return commit(&d->part);
 }
 
 static SUSPENDS enum outcome forget_account(struct directory *d, uint64_t account, struct str domain, struct str local)
 {
-	enum outcome o = forget_pins(d, account);
+	enum outcome o = lead_pins(d, account, false);
 
 	if (o == OK)
 		o = purge(d, account);
@@ -370,6 +376,8 @@ static SUSPENDS enum outcome retire_account(struct directory *d, uint64_t accoun
 	enum outcome o = move_head(d, account, STR("H"), STR("h"));
 	struct buf v;
 
+	if (o == OK)
+		o = lead_pins(d, account, false);
 	if (o != OK)
 		return o;
 	buf_init(&v, ROW_MAX);
@@ -379,6 +387,14 @@ static SUSPENDS enum outcome retire_account(struct directory *d, uint64_t accoun
 	del(d, 'a', domain, local);
 	put_work(d, account, domain, local, false);
 	return commit(&d->part);
+}
+
+static bool is_restoring(const struct directory *d, uint64_t account)
+{
+	for (size_t i = 0; i < d->restoring.n; i++)
+		if (d->restoring.v[i] == account)
+			return true;
+	return false;
 }
 
 /* What stands in the entry's place. EXISTS: a live one. */
@@ -393,6 +409,8 @@ static SUSPENDS enum outcome clear_entry(struct directory *d, struct str domain,
 	buf_fini(&v);
 	if (!found)
 		return OK;
+	if (is_restoring(d, row.account))
+		return EXISTS;
 	if (row.state == ENTRY_RETIRING)
 		return retire_account(d, row.account, domain, local);
 	return row.state == ENTRY_LIVE ? EXISTS : forget_account(d, row.account, domain, local);
@@ -551,6 +569,8 @@ static SUSPENDS enum outcome account_undelete(struct directory *d, const struct 
 	if (!f.account || !exists(d, 'd', f.domain, STR("")))
 		return NO_SUCH;
 	o = move_head(d, f.account, STR("h"), STR("H"));
+	if (o == OK)
+		o = lead_pins(d, f.account, true);
 	if (o != OK)
 		return o;
 	put_entry(d, f.domain, f.local, f.account, ENTRY_LIVE);
@@ -569,7 +589,9 @@ static SUSPENDS enum outcome sweep_retired(struct directory *d, bool *found)
 	*found = f.account;
 	if (!f.account)
 		return OK;
-	o = purge(d, f.account);
+	o = lead_pins(d, f.account, false); /* a crash may have come between an undelete's steps */
+	if (o == OK)
+		o = purge(d, f.account);
 	if (o != OK)
 		return o;
 	engine_del(partition_batch(&d->part), KEY_STR(key_u64(key_of('i'), f.account)));
@@ -615,6 +637,111 @@ static SUSPENDS enum outcome alias_delete(struct directory *d, const struct ipc_
 		return NO_SUCH;
 	del(d, 'l', domain, local);
 	return commit(&d->part);
+}
+
+/* ---- a backup comes back */
+
+static bool note_any(void *arg, const struct engine_row *row)
+{
+	(void)row;
+	*(bool *)arg = true;
+	return false;
+}
+
+static bool has_rows(struct directory *d, const struct engine_range *r)
+{
+	bool any = false;
+
+	engine_range(d->part.port, r, note_any, &any);
+	return any;
+}
+
+bool directory_is_empty(struct directory *d)
+{
+	static const char tags[][2] = { "a", "d", "l" };
+
+	for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+		char to = (char)(tags[i][0] + 1);
+		struct engine_range r = { .partition = PARTITION_DIRECTORY, .from = str_of(tags[i], 1), .to = str_of(&to, 1) };
+
+		if (has_rows(d, &r))
+			return false;
+	}
+	return true;
+}
+
+/* An account's number, once no other has it or its rows. */
+static bool take_number(struct directory *d, uint64_t id)
+{
+	struct engine_range all = { .partition = id };
+	uint64_t next = ACCOUNT_FIRST;
+	struct buf v;
+
+	buf_init(&v, 256);
+	if (engine_get(d->part.port, NULL, PARTITION_DIRECTORY, STR("c"), &v) && !counter_decode(buf_str(&v), &next))
+		die("directory: the account counter does not decode");
+	buf_reset(&v);
+	if (id < ACCOUNT_FIRST || id >= PARTITION_DIRECTORY || has_rows(d, &all) ||
+		engine_get(d->part.port, NULL, PARTITION_DIRECTORY, KEY_STR(key_u64(key_of('i'), id)), &v)) {
+		buf_fini(&v);
+		return false;
+	}
+	buf_reset(&v);
+	counter_encode(id >= next ? id + 1 : next, &v);
+	engine_put(partition_batch(&d->part), STR("c"), buf_str(&v));
+	buf_fini(&v);
+	return true;
+}
+
+static SUSPENDS enum outcome restore_begin(
+	struct directory *d, const struct ipc_addr *address, struct arena *a, uint64_t *account)
+{
+	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
+	enum outcome o;
+
+	if (!is_domain(domain) || !is_local(local))
+		return BAD_SYNTAX;
+	if (!exists(d, 'd', domain, STR("")))
+		return NO_SUCH;
+	if (exists(d, 'l', domain, local))
+		return EXISTS;
+	o = clear_entry(d, domain, local);
+	if (o != OK)
+		return o;
+	if (!take_number(d, *account))
+		*account = next_account(d);
+	put_entry(d, domain, local, *account, ENTRY_CREATING);
+	put_work(d, *account, domain, local, true);
+	*vec_push(&d->restoring) = *account;
+	return commit(&d->part);
+}
+
+static SUSPENDS enum outcome restore_end(struct directory *d, const struct ipc_addr *address, struct arena *a, uint64_t account)
+{
+	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
+	enum outcome o = lead_pins(d, account, true);
+
+	if (o != OK)
+		return o;
+	put_entry(d, domain, local, account, ENTRY_LIVE);
+	put_work(d, account, domain, local, false);
+	put_first(d, domain, STR(""), local);
+	return commit(&d->part);
+}
+
+static SUSPENDS enum outcome restore_row(struct directory *d, struct str key, struct str value)
+{
+	engine_put(partition_batch(&d->part), key, value);
+	return commit(&d->part);
+}
+
+void directory_restore_forget(struct directory *d, uint64_t account)
+{
+	for (size_t i = 0; i < d->restoring.n; i++)
+		if (d->restoring.v[i] == account) {
+			vec_remove(&d->restoring, i);
+			return;
+		}
 }
 
 /* ---- one after another */
@@ -673,6 +800,24 @@ enum outcome directory_put_mark(struct directory *d, struct str dir, const struc
 	LOCKED(put_mark(d, dir, mark));
 }
 
+enum outcome directory_restore_begin(struct directory *d, const struct ipc_addr *address, uint64_t *account)
+{
+	LOCKED(restore_begin(d, address, &a, account));
+}
+
+enum outcome directory_restore_end(struct directory *d, const struct ipc_addr *address, uint64_t account)
+{
+	LOCKED(restore_end(d, address, &a, account));
+}
+
+/* Rows that name accounts by number are made when those are restored. */
+enum outcome directory_restore_row(struct directory *d, struct str key, struct str value)
+{
+	if (key.n < 2 || str_find(STR("abcfiwz"), key.p[0]) >= 0)
+		return OK;
+	LOCKED(restore_row(d, key, value));
+}
+
 enum outcome directory_alias_delete(struct directory *d, const struct ipc_addr *address)
 {
 	LOCKED(alias_delete(d, address, &a));
@@ -681,6 +826,7 @@ enum outcome directory_alias_delete(struct directory *d, const struct ipc_addr *
 /* ---- after a crash */
 
 struct work {
+	const struct directory *d;
 	uint64_t account;
 	struct buf row;
 	bool found;
@@ -692,6 +838,8 @@ static bool note_work(void *arg, const struct engine_row *row)
 	struct cur c = cur_of(str_from(row->key, 1));
 
 	w->account = cur_be64(&c);
+	if (is_restoring(w->d, w->account))
+		return true;
 	w->found = cur_done(&c);
 	buf_add(&w->row, row->value);
 	return false;
@@ -713,7 +861,7 @@ static bool is_retiring(struct directory *d, struct str domain, struct str local
 static SUSPENDS enum outcome sweep_one(struct directory *d, bool *found)
 {
 	struct engine_range r = { .partition = PARTITION_DIRECTORY, .from = STR("w"), .to = STR("x") };
-	struct work w = { 0 };
+	struct work w = { .d = d };
 	enum outcome o = OK;
 	struct cur c;
 	struct str domain, local;

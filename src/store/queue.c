@@ -149,6 +149,14 @@ enum outcome queue_put(struct shard *s, const struct ipc_queue_put *q, uint64_t 
 	return o == OK ? lane_commit(s) : o;
 }
 
+enum outcome queue_restore(struct shard *s, const struct queued_row *row)
+{
+	if (!lane_ready(s))
+		return TRY_LATER;
+	put_rows(s, s->lane.next++, row);
+	return lane_commit(s);
+}
+
 struct listing {
 	uint64_t *ids;
 	size_t n, max;

@@ -5,6 +5,7 @@
 
 #include "store/backup.h"
 #include "store/names.h"
+#include "store/restore.h"
 #include "store/service_audit.h"
 
 #define X(name, NAME) [IPC_##NAME] = serve_##name,
@@ -29,6 +30,7 @@ static void gone(void *ctx, struct peer *p)
 	if (peer_role(p) == ROLE_EDGE_USER || peer_role(p) == ROLE_CTL)
 		handles_holder_gone(&s->shard, holder_of(p));
 	backup_gone(s, p);
+	restore_gone(s, p);
 }
 
 void store_service_init(struct store *s)

@@ -7,6 +7,7 @@
 #include "store/directory.h"
 
 struct backup;
+struct restore;
 
 struct store {
 	struct shard shard; /* the one there is; handles name it by their top byte */
@@ -23,6 +24,7 @@ struct store {
 	bool keep_garbage;
 	unsigned n_holding; /* backups and restores under way: nothing is collected meanwhile */
 	struct VEC(struct backup *) backups;
+	struct VEC(struct restore *) restores;
 };
 
 #define STORE_WORK_MAX ((size_t)4 << 30) /* cap of a request's own arena: what a mailbox of millions needs */
@@ -134,7 +136,15 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(backup_bodies, BACKUP_BODIES)                                                                                \
 	X(backup_read, BACKUP_READ)                                                                                    \
 	X(backup_mark, BACKUP_MARK)                                                                                    \
-	X(backup_end, BACKUP_END)
+	X(backup_end, BACKUP_END)                                                                                      \
+	X(restore_begin, RESTORE_BEGIN)                                                                                \
+	X(restore_bodies, RESTORE_BODIES)                                                                              \
+	X(restore_directory, RESTORE_DIRECTORY)                                                                        \
+	X(restore_account, RESTORE_ACCOUNT)                                                                            \
+	X(restore_rows, RESTORE_ROWS)                                                                                  \
+	X(restore_account_end, RESTORE_ACCOUNT_END)                                                                    \
+	X(restore_queued, RESTORE_QUEUED)                                                                              \
+	X(restore_end, RESTORE_END)
 #define X(name, NAME) void serve_##name(void *ctx, struct ipc_call *c, const void *msg);
 STORE_HANDLERS(X)
 #undef X

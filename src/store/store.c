@@ -10,6 +10,7 @@
 #include "store/deleted.h"
 #include "store/garbage.h"
 #include "store/queue.h"
+#include "store/restore.h"
 #include "store/service.h"
 
 #include <stdio.h>
@@ -85,6 +86,7 @@ static void janitor(void *arg)
 			break;
 		write_lazies(&s->shard);
 		backups_expire(s);
+		restores_expire(s);
 		directory_sweep(&s->directory);
 		if (sched_now_ms(s->sched) >= head_ms) {
 			log_audit_head(s);
@@ -126,6 +128,7 @@ static SUSPENDS void store_free(struct store *s)
 	struct shard *x = &s->shard;
 
 	backups_free(s);
+	restores_free(s);
 	accounts_free(x);
 	handles_fini(&x->handles);
 	map_fini(&x->accounts);

@@ -696,7 +696,7 @@ static bool take_number(struct directory *d, uint64_t id)
 static SUSPENDS enum outcome restore_begin(
 	struct directory *d, const struct ipc_addr *address, struct arena *a, uint64_t *account)
 {
-	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
+	struct str domain = mail_domain_fold(a, address->domain), local = mail_local_fold(a, address->local);
 	enum outcome o;
 
 	if (!is_domain(domain) || !is_local(local))
@@ -718,7 +718,7 @@ static SUSPENDS enum outcome restore_begin(
 
 static SUSPENDS enum outcome restore_end(struct directory *d, const struct ipc_addr *address, struct arena *a, uint64_t account)
 {
-	struct str domain = fold_ascii(a, address->domain), local = fold_ascii(a, address->local);
+	struct str domain = mail_domain_fold(a, address->domain), local = mail_local_fold(a, address->local);
 	enum outcome o = lead_pins(d, account, true);
 
 	if (o != OK)

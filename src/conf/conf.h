@@ -103,6 +103,7 @@ struct conf_pools {
 struct conf_store {
 	enum conf_engine engine;
 	int64_t keep_expunged_ms;
+	int64_t sent_window_ms;
 	int64_t keep_audit_ms; /* 0: for ever */
 	uint64_t segment_size;
 	bool sync;

@@ -138,6 +138,8 @@ const struct conf_setting conf_settings[] = {
 	  .help = "`rocks` keeps mail on disk; `memory` forgets it when the server stops, for tests" },
 	{ B, "keep_expunged", CONF_TYPE_DURATION, AT(store.keep_expunged_ms), "7d", SECOND, 3650 * DAY, .zero = true,
 	  .help = "how long bodies of expunged messages are kept for undelete" },
+	{ B, "sent_window", CONF_TYPE_DURATION, AT(store.sent_window_ms), "1d", SECOND, 30 * DAY, .zero = true,
+	  .help = "how long a letter that a client appends to Sent is taken for the copy that submission filed there; 0 keeps both" },
 	{ B, "keep_audit", CONF_TYPE_DURATION, AT(store.keep_audit_ms), "400d", DAY, 36500 * DAY, .zero = true,
 	  .help = "how long records of the audit log are kept; 0 keeps them for ever" },
 	SIZE("segment_size", store.segment_size, "256M", MB, 4 * GB, "size at which a file of bodies is closed and a new one begun"),

@@ -111,6 +111,7 @@ enum {
 	WANT_INDEX = 1,      /* index: the encoded part index (mail/index.h) */
 	WANT_HEADER = 2,     /* body: prefix and header */
 	WANT_BODY = 4,       /* body: prefix and whole letter */
+	WANT_UIDL = 8,       /* uidl: its unique id for POP3 (store/uidl.h) */
 };
 
 #define HIERARCHY_SEPARATOR '/'

@@ -97,7 +97,9 @@ SUSPENDS enum outcome pipe_complete(struct pipe_letter *l)
 	if (e.has_bcc || !e.has_date || !e.has_message_id) {
 		body_writer_open(&l->writer, &l->post->budget, map.bytes.n + 600);
 		l->rewritten = true;
-		pipe_edit_apply(map.bytes, missing_fields(l, e), write_piece, l);
+		l->had_bcc = e.has_bcc;
+		l->added = missing_fields(l, e);
+		pipe_edit_apply(map.bytes, l->added, write_piece, l);
 		o = body_writer_seal(&l->writer, &l->body);
 	}
 	body_unmap(&map);

@@ -18,6 +18,7 @@ static const struct pipe_stage stages[] = {
 	{ "complete", pipe_complete },
 	{ "scan", pipe_scan },
 	{ "store", pipe_store },
+	{ "sent", pipe_sent },
 };
 
 #define LETTER_ARENA_MAX ((size_t)64 << 20) /* 200 recipients of 100 accounts each, their prefixes, an index */

@@ -29,6 +29,9 @@ struct pipe_letter {
 	struct str trace;           /* our Received field */
 	struct body body;           /* as it is kept; at first m->body */
 	bool rewritten;             /* the body is writer's */
+	uint64_t sender;            /* account of ours that submits it and keeps a copy; 0: none */
+	bool had_bcc;               /* the sender's copy has it */
+	struct str added;           /* before what came: fields that were missing */
 	struct body_writer writer;
 	struct str index;
 };
@@ -47,6 +50,7 @@ pipe_stage_fn pipe_trace;   /* the Received field (RFC 5321 4.4) */
 pipe_stage_fn pipe_complete; /* submission: no Bcc, a Date and a Message-ID (RFC 6409 8) */
 pipe_stage_fn pipe_scan;    /* the part index */
 pipe_stage_fn pipe_store;   /* durable in the account, or in a queue lane */
+pipe_stage_fn pipe_sent;    /* the sender's copy, under Sent; OK whatever becomes of it */
 
 /* What goes before the letter in the mailbox of this target: Return-Path, Delivered-To, Received (RFC 5321 4.4). At most
  * IPC_QUEUED_RCPT_PREFIX_MAX bytes, in the arena. */

@@ -33,6 +33,7 @@ SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 	if (!l->submission || l->m->from_null)
 		return OK;
 	o = ipc_owns(post_store_of_handle(l->post, m.handle), &m, &r, NULL);
+	l->sender = o == OK && r.sent_copy ? r.account : 0;
 	return o == UNANSWERED ? TRY_LATER : o;
 }
 

@@ -107,7 +107,7 @@ static struct store_limits limits_of(const struct store_role *r)
 		.saved_ranges_max = c->limits.imap_saved_ranges_max, .codes_max = c->limits.codes_max,
 		.keywords_max = c->limits.keywords_max, .quota_bytes = c->limits.quota_size,
 		.quota_messages = c->limits.quota_messages, .disk_reserve = c->disk_reserve_size,
-		.pop_messages_max = c->limits.pop_messages_max, .pop_login_delay_ms = c->limits.pop_login_delay_ms,
+		.sent_window_ms = c->store.sent_window_ms, .pop_messages_max = c->limits.pop_messages_max, .pop_login_delay_ms = c->limits.pop_login_delay_ms,
 		.keep_expunged_ms = c->store.keep_expunged_ms, .keep_audit_ms = c->store.keep_audit_ms, .command_ms = c->timeouts.command_ms,
 		.hostname = c->hostname };
 }

@@ -20,6 +20,7 @@
 #include "ipc/words.h"
 #include "ipc_gen.h"
 #include "store/names.h"
+#include "store/sent.h"
 
 #include <string.h>
 
@@ -88,6 +89,7 @@ static void put_mailbox_row(struct engine_batch *b, const struct mailbox *m)
 }
 
 struct prune {
+	struct account *a;
 	struct engine_batch *b;
 	char tag;
 	int64_t before_s;
@@ -95,7 +97,7 @@ struct prune {
 	int64_t oldest_s;
 };
 
-/* E rows carry the time in the key, X rows in the value. */
+/* E and y rows carry the time in the key, X rows in the value. */
 static bool prune_row(void *arg, const struct engine_row *row)
 {
 	struct prune *p = arg;
@@ -103,7 +105,7 @@ static bool prune_row(void *arg, const struct engine_row *row)
 	struct expunged_row x;
 	int64_t time_s = 0;
 
-	if (p->tag == 'E')
+	if (p->tag != 'X')
 		time_s = (int64_t)cur_be64(&c);
 	else if (expunged_row_decode(row->value, &x))
 		time_s = x.time_s;
@@ -114,6 +116,8 @@ static bool prune_row(void *arg, const struct engine_row *row)
 	engine_del(p->b, row->key);
 	if (p->tag == 'E')
 		engine_del(p->b, KEY_STR(key_bytes(key_of('D'), cur_rest(&c))));
+	if (p->tag == 'y' && !sent_is_staged(p->a, str_from(row->key, 9)))
+		engine_del(p->b, KEY_STR(key_bytes(key_of('Y'), cur_rest(&c))));
 	p->n++;
 	return true;
 }
@@ -123,7 +127,7 @@ static int64_t prune(struct account *a, struct engine_batch *b, char tag, int64_
 {
 	char to = (char)(tag + 1);
 	struct engine_range r = { .partition = a->id, .from = str_of(&tag, 1), .to = str_of(&to, 1) };
-	struct prune p = { .b = b, .tag = tag, .before_s = before_s, .oldest_s = INT64_MAX };
+	struct prune p = { .a = a, .b = b, .tag = tag, .before_s = before_s, .oldest_s = INT64_MAX };
 
 	engine_range(a->part.port, &r, prune_row, &p);
 	return p.oldest_s;
@@ -138,6 +142,9 @@ static void prune_old(struct account *a, struct engine_batch *b)
 		a->oldest_mark_s = prune(a, b, 'E', now - MARKS_KEEP_S);
 	if (a->oldest_expunged_s < now - keep)
 		a->oldest_expunged_s = prune(a, b, 'X', now - keep);
+	keep = a->shard->limits->sent_window_ms / 1000;
+	if (a->oldest_sent_s < now - keep)
+		a->oldest_sent_s = prune(a, b, 'y', now - keep);
 }
 
 static void prepare(struct partition *p, struct engine_batch *b)
@@ -178,6 +185,7 @@ static void durable(struct partition *p)
 	struct account *a = of(p);
 
 	forget_delivered(a);
+	sent_forget_durable(a);
 	for (size_t i = 0; i < a->under_way.n; i++) {
 		tell(a, a->under_way.v[i]);
 		mailbox_unpin(a->under_way.v[i]);
@@ -248,6 +256,7 @@ static void account_free(struct account *a)
 	vec_free(&a->changed);
 	vec_free(&a->under_way);
 	vec_free(&a->delivering);
+	vec_free(&a->sent);
 	partition_fini(&a->part);
 	free((char *)(uintptr_t)a->address.p);
 	a->shard->memory -= a->memory;
@@ -482,6 +491,7 @@ static bool load_all(struct account *a)
 	load_uidl_facts(a);
 	a->oldest_mark_s = prune(a, NULL, 'E', 0);
 	a->oldest_expunged_s = prune(a, NULL, 'X', 0);
+	a->oldest_sent_s = prune(a, NULL, 'y', 0);
 	return !l.bad;
 }
 
@@ -566,21 +576,22 @@ static struct str usual_name(uint32_t special)
 	die("a special use without a name");
 }
 
+struct mailbox *mailbox_of_use(const struct account *a, uint32_t special)
+{
+	for (size_t i = 0; i < a->mailboxes.n; i++)
+		if (a->mailboxes.v[i]->special & special)
+			return a->mailboxes.v[i];
+	return mailbox_find(a, usual_name(special));
+}
+
 enum outcome mailbox_special(struct account *a, uint32_t special, struct mailbox **out)
 {
-	struct str name = usual_name(special);
-
-	for (size_t i = 0; i < a->mailboxes.n; i++)
-		if (a->mailboxes.v[i]->special & special) {
-			*out = a->mailboxes.v[i];
-			return OK;
-		}
-	*out = mailbox_find(a, name);
+	*out = mailbox_of_use(a, special);
 	if (*out)
 		return OK;
 	if (a->mailboxes.n >= a->shard->limits->mailboxes_max)
 		return OVER_LIMIT;
-	*out = mailbox_make(a, name, special);
+	*out = mailbox_make(a, usual_name(special), special);
 	return OK;
 }
 

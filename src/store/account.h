@@ -32,6 +32,16 @@ struct delivering {
 	uint64_t serial;
 };
 
+/* What tells a letter that was sent from others (store/sent.h), and one that is staged and not durable yet. */
+struct sent_key {
+	uint64_t id, body; /* hashes */
+};
+struct sent_staged {
+	struct sent_key key;
+	struct sent_row row;
+	uint64_t serial;
+};
+
 struct account {
 	struct partition part; /* first */
 	struct shard *shard;
@@ -44,10 +54,11 @@ struct account {
 	struct VEC(struct mailbox *) changed;	/* touched by the forming batch: pinned */
 	struct VEC(struct mailbox *) under_way; /* by the one that went: pinned */
 	struct VEC(struct delivering) delivering;
+	struct VEC(struct sent_staged) sent; /* store/sent.h */
 	struct node selections, maildrops;
 	uint64_t uidl_anchor; /* store/uidl.h; 0: none yet */
 	bool has_uidls;	      /* some message has an id that was given to it */
-	int64_t oldest_mark_s, oldest_expunged_s; /* INT64_MAX: none */
+	int64_t oldest_sent_s, oldest_mark_s, oldest_expunged_s; /* INT64_MAX: none */
 	struct node lru;
 	unsigned pins, n_handles;
 	size_t memory;	/* as counted in shard->memory */
@@ -92,6 +103,7 @@ void account_change_lazily(struct account *a, struct mailbox *m);
 bool account_over_quota(const struct account *a, uint64_t bytes, uint64_t messages); /* that many more would pass it */
 
 /* The first mailbox of a special use; else the one of its usual name; else a new one. OVER_LIMIT: the account has too many. */
+struct mailbox *mailbox_of_use(const struct account *a, uint32_t special); /* without making one: NULL */
 enum outcome mailbox_special(struct account *a, uint32_t special, struct mailbox **out) MUST_USE;
 struct mailbox *mailbox_new(struct account *a, struct str name);
 /* A new one in the account, its row staged with the next batch. The name is clean and not taken, and the limits allow it. */

@@ -66,7 +66,7 @@ static void put_mark(struct account *a, char tag, struct str id, struct mailbox 
 	d->serial = a->part.staged + 1;
 }
 
-static struct mailbox *find_mailbox(struct account *a, struct str name)
+static struct mailbox *find_named(struct account *a, struct str name)
 {
 	const struct store_limits *lim = a->shard->limits;
 	struct mailbox *m = NULL;
@@ -79,6 +79,36 @@ static struct mailbox *find_mailbox(struct account *a, struct str name)
 		m = mailbox_find(a, buf_str(&clean));
 	buf_fini(&clean);
 	return m;
+}
+
+static enum outcome find_mailbox(struct account *a, const struct letter *l, struct mailbox **out)
+{
+	if (l->special)
+		return mailbox_special(a, l->special, out);
+	*out = find_named(a, l->mailbox);
+	return *out ? OK : NO_SUCH;
+}
+
+/* The letter is there already: what the second copy says is added to the first. */
+static enum outcome join(struct account *a, struct mailbox *m, const struct letter *l, struct placed *out)
+{
+	struct sent by_both = { l->sent->key, SENT_BY_SUBMISSION };
+	uint64_t keywords;
+	uint32_t at, flags;
+	enum outcome o = mailbox_keywords(m, l->keywords, l->n_keywords, true, &keywords);
+
+	if (o != OK)
+		return o;
+	die_unless(view_find(m->view, out->uid, &at), "a sent letter that is there is not there");
+	flags = m->view->flags[at] | (l->flags & MSG_SETTABLE);
+	keywords |= m->view->keywords[at];
+	if (flags != m->view->flags[at] || keywords != m->view->keywords[at])
+		message_set(a, m, at, flags, keywords);
+	sent_put(a, m, &by_both, out->uid);
+	out->uidvalidity = m->uidvalidity;
+	out->serial = account_stage(a);
+	out->joined = true;
+	return OK;
 }
 
 static enum outcome check(struct account *a, const struct letter *l, uint64_t size)
@@ -182,27 +212,32 @@ static enum outcome alive(const struct account *a)
 	return a->closed ? NO_SUCH : a->part.dead ? TRY_LATER : OK;
 }
 
-enum outcome letter_mailbox(struct account *a, struct str name, struct mailbox **out)
+static SUSPENDS enum outcome settled_mailbox(struct account *a, const struct letter *l, struct mailbox **out)
 {
 	for (;;) {
 		enum outcome o = alive(a);
 
-		if (o != OK)
+		if (o == OK)
+			o = find_mailbox(a, l, out);
+		if (o != OK || !(*out)->loading)
 			return o;
-		*out = find_mailbox(a, name);
-		if (!*out)
-			return NO_SUCH;
-		if (!(*out)->loading)
-			return OK;
 		if (!mailbox_settle(*out))
 			return TRY_LATER;
 	}
+}
+
+enum outcome letter_mailbox(struct account *a, struct str name, struct mailbox **out)
+{
+	struct letter l = { .mailbox = name };
+
+	return settled_mailbox(a, &l, out);
 }
 
 enum outcome letter_stage(struct account *a, struct str delivery, const struct letter *l, struct placed *out)
 {
 	uint64_t size = l->prefix.n + (l->body ? l->body->size : l->size);
 	char tag = l->moved_in ? 'I' : 'D';
+	bool maybe = false; /* the mailbox may hold it already */
 	struct mailbox *m;
 	uint64_t serial;
 	enum outcome o;
@@ -217,10 +252,14 @@ enum outcome letter_stage(struct account *a, struct str delivery, const struct l
 			return OK;
 		}
 		serial = a->part.staged;
-		o = letter_mailbox(a, l->mailbox, &m);
+		o = settled_mailbox(a, l, &m);
 		if (o != OK)
 			return o;
-	} while (delivery.n && a->part.staged != serial); /* another may have brought it meanwhile */
+		if (l->sent && sent_find(a, m, l->sent, &out->uid, &maybe))
+			return join(a, m, l, out);
+		if (maybe && !mailbox_view(m))
+			return TRY_LATER;
+	} while (maybe || (delivery.n && a->part.staged != serial)); /* another may have brought it meanwhile */
 	o = check(a, l, size);
 	if (o == OK && m->uidnext == UINT32_MAX)
 		o = OVER_LIMIT;
@@ -230,6 +269,8 @@ enum outcome letter_stage(struct account *a, struct str delivery, const struct l
 		return o;
 	if (delivery.n)
 		put_mark(a, tag, delivery, m, out->uid);
+	if (l->sent)
+		sent_put(a, m, l->sent, out->uid);
 	out->serial = account_stage(a);
 	return OK;
 }

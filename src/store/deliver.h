@@ -3,6 +3,7 @@
 #define SALLYPORT_STORE_DELIVER_H
 
 #include "store/message.h"
+#include "store/sent.h"
 
 struct letter {
 	struct str mailbox; /* empty: INBOX */
@@ -18,12 +19,15 @@ struct letter {
 	bool moved_in;		 /* by a command, as it was elsewhere: its id is kept for ever; it is not recent; keywords that cannot be kept are left out */
 	uint32_t uid;		 /* moved_in: the wanted one, 0: any */
 	struct str uidl;	 /* moved_in: or empty */
+	uint32_t special;	 /* instead of mailbox: the one of this special use, made when it is missing */
+	const struct sent *sent; /* a letter that was sent, which may be there already; NULL: a letter like any other */
 };
 
 struct placed {
 	uint32_t uid, uidvalidity;
 	uint64_t serial;   /* wait for it */
 	uint32_t left_out; /* keywords */
+	bool joined;	   /* it was there already */
 };
 
 /* Stages a letter; the account is pinned by the caller. delivery: an id that makes it happen once, or empty. OK; NO_SUCH mailbox; OVER_LIMIT (size,

@@ -497,6 +497,26 @@ bool uidl_row_decode(struct str v, struct str *uidl)
 	return cur_done(&c) && uidl_is_sound(*uidl);
 }
 
+void sent_row_encode(const struct sent_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_i64(out, r->time_s);
+	put_u32(out, r->mailbox);
+	put_u32(out, r->uid);
+	put_u8(out, r->by);
+}
+
+bool sent_row_decode(struct str v, struct sent_row *out)
+{
+	struct cur c = value_cur(v);
+
+	out->time_s = cur_i64(&c);
+	out->mailbox = cur_le32(&c);
+	out->uid = cur_le32(&c);
+	out->by = cur_le8(&c);
+	return cur_done(&c);
+}
+
 void hidden_row_encode(const struct hidden_row *r, struct buf *out)
 {
 	put_u8(out, VERSION);

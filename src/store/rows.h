@@ -17,6 +17,7 @@
  *   A id             code_row                       a id             code_use_row
  *   K fingerprint    pin_row
  *   l                counter: the anchor of UIDLs
+ *   Y id body        sent_row, by hashes            y time id body   no value: sent rows by age
  *   k rules chunk    hidden_row: emails that POP deleted and kept
  * In the directory's:
  *   d domain         domain_row                     a domain 0 local entry_row
@@ -169,6 +170,13 @@ struct mark_row {
 
 #define UIDL_SIZE_MAX 70 /* RFC 1939 7 */
 
+/* A letter that was sent, and where its copy is (store/sent.h). */
+struct sent_row {
+	int64_t time_s;
+	uint32_t mailbox, uid;
+	uint8_t by; /* enum sent_by */
+};
+
 /* A bit an email id: those of HIDDEN_BITS ids from chunk * HIDDEN_BITS on. */
 #define HIDDEN_BITS 4096
 struct hidden_row {
@@ -241,6 +249,8 @@ bool mark_row_decode(struct str v, struct mark_row *out);
 bool uidl_is_sound(struct str uidl); /* 1 to UIDL_SIZE_MAX bytes of 0x21 to 0x7e */
 void uidl_row_encode(struct str uidl, struct buf *out);
 bool uidl_row_decode(struct str v, struct str *uidl);
+void sent_row_encode(const struct sent_row *r, struct buf *out);
+bool sent_row_decode(struct str v, struct sent_row *out);
 void hidden_row_encode(const struct hidden_row *r, struct buf *out);
 bool hidden_row_decode(struct str v, struct hidden_row *out);
 void domain_row_encode(const struct domain_row *r, struct buf *out);

@@ -79,6 +79,7 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(append_drop, APPEND_DROP)                                                                                    \
 	X(room_for, ROOM_FOR)                                                                                          \
 	X(quota, QUOTA)                                                                                                \
+	X(sent_copy, SENT_COPY)                                                                                        \
 	X(import_to, IMPORT_TO)                                                                                        \
 	X(mailbox_numbers, MAILBOX_NUMBERS)                                                                            \
 	X(moved_find, MOVED_FIND)                                                                                      \

@@ -2,9 +2,14 @@
  * Suspends    until the letter is durable: an answer OK is a promise.
  */
 #include "store/append.h"
+#include "store/names.h"
+#include "store/sent.h"
 #include "store/service.h"
+#include "store/settings.h"
 
 #include "ipc/words.h"
+
+#define WORK_MAX ((size_t)1 << 20)
 
 SUSPENDS void serve_deliver(void *ctx, struct ipc_call *c, const void *msg)
 {
@@ -46,6 +51,33 @@ static enum outcome owner(struct store *s, uint64_t handle, struct holder who, s
 	return OK;
 }
 
+static bool copies_sent(struct account *a)
+{
+	struct settings_row *row;
+	struct arena work;
+	bool on;
+
+	arena_init(&work, "store-settings", WORK_MAX);
+	row = arena_new(&work, struct settings_row);
+	on = settings_get(a, &work, row) && row->flags & SETTING_SENT_COPY;
+	arena_fini(&work);
+	return on;
+}
+
+/* Where submission files a copy, if it does. */
+static bool is_sent_mailbox(struct account *a, struct str name)
+{
+	const struct store_limits *l = a->shard->limits;
+	const struct mailbox *m = NULL;
+	struct buf clean;
+
+	buf_init(&clean, 4096);
+	if (name_clean(name, l->mailbox_name_size_max, l->mailbox_depth_max, &clean) == OK)
+		m = mailbox_find(a, buf_str(&clean));
+	buf_fini(&clean);
+	return l->sent_window_ms && m && m == mailbox_of_use(a, MBOX_SENT) && copies_sent(a);
+}
+
 /* The handle is not touched after a suspension: it may be gone. */
 static SUSPENDS enum outcome append(struct store *s, struct handle *h, const struct ipc_append_to *q, struct placed *out)
 {
@@ -57,10 +89,13 @@ static SUSPENDS enum outcome append(struct store *s, struct handle *h, const str
 		.date_s = q->date_s,
 		.index = q->index,
 		.body = &q->body };
+	struct sent sent = { .by = SENT_BY_CLIENT };
 	enum outcome o;
 
 	if (q->part == 0 && !q->more) {
 		held_drop(h);
+		if (is_sent_mailbox(a, q->mailbox) && sent_key_make(a, q->index, &q->body, &sent.key))
+			l.sent = &sent;
 		o = letter_stage(a, STR(""), &l, out);
 	} else {
 		o = held_add(h, &s->shard, &s->budget, q->part, &l);
@@ -71,6 +106,7 @@ static SUSPENDS enum outcome append(struct store *s, struct handle *h, const str
 		o = TRY_LATER;
 	if (o == OK && !q->more)
 		s->shard.stats.n_appended += q->part + 1;
+	s->shard.stats.n_sent_joined += o == OK && out->joined;
 	return o;
 }
 
@@ -151,7 +187,36 @@ void serve_owns(void *ctx, struct ipc_call *c, const void *msg)
 	if (o == OK) {
 		r.account = a->id;
 		o = directory_leads_to(&s->directory, &q->from, a->id) ? OK : DENIED;
+		r.sent_copy = o == OK && copies_sent(a);
 		account_put(a);
 	}
 	ipc_owns_reply_send(c, o, &r);
+}
+
+/* The owner's copy of a letter that was accepted for others. */
+SUSPENDS void serve_sent_copy(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_sent_copy *q = msg;
+	struct letter l = { .special = MBOX_SENT, .flags = MSG_SEEN, .date_s = q->date_s, .index = q->index, .body = &q->body };
+	struct sent sent = { .by = SENT_BY_SUBMISSION };
+	struct ipc_sent_copy_reply r = { 0 };
+	struct placed placed = { 0 };
+	struct store *s = ctx;
+	struct account *a;
+	enum outcome o = account_get(&s->shard, q->account, &a);
+
+	if (o != OK) {
+		call_reply(c, o, NULL);
+		return;
+	}
+	if (s->limits.sent_window_ms && sent_key_make(a, q->index, &q->body, &sent.key))
+		l.sent = &sent;
+	o = letter_stage(a, q->delivery, &l, &placed);
+	if (o == OK && !account_wait(a, placed.serial))
+		o = TRY_LATER;
+	s->shard.stats.n_sent_copies += o == OK;
+	s->shard.stats.n_sent_joined += o == OK && placed.joined;
+	r.uid = placed.uid;
+	account_put(a);
+	ipc_sent_copy_reply_send(c, o, &r);
 }

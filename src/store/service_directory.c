@@ -172,6 +172,8 @@ void serve_store_status(void *ctx, struct ipc_call *c, const void *msg)
 	line(&st, "handles", x->handles.n);
 	line(&st, "delivered", x->stats.n_delivered);
 	line(&st, "appended", x->stats.n_appended);
+	line(&st, "sent_copies", x->stats.n_sent_copies);
+	line(&st, "sent_joined", x->stats.n_sent_joined);
 	line(&st, "moved_in", x->stats.n_moved_in);
 	line(&st, "deliveries_repeated", x->stats.n_duplicates);
 	line(&st, "commits_failed", x->stats.n_failed_commits);

@@ -7,6 +7,7 @@
 #include "store/walk.h"
 
 #include "base/die.h"
+#include "store/uidl.h"
 #include "ipc/words.h"
 
 #define RECORD_SLACK 256
@@ -54,6 +55,7 @@ struct answer {
 	size_t left;	 /* bytes of the record that are left */
 	uint32_t want, mailbox;
 	struct account *account;
+	struct arena *uidls; /* NULL: not wanted */
 };
 
 #define PICK_ROWS 200000 /* looked at in a request, for changed_since; without it rows of the answer are fewer */
@@ -129,6 +131,17 @@ static bool add_parts(struct answer *a, const struct picked *p, struct ipc_row *
 	return fit;
 }
 
+static void add_uidl(struct answer *a, const struct picked *p, struct ipc_row *r)
+{
+	struct buf out;
+
+	buf_init(&out, UIDL_SIZE_MAX);
+	uidl_add(a->account, p->row.email, true, &out);
+	r->uidl = arena_dup(a->uidls, buf_str(&out));
+	buf_fini(&out);
+	a->left -= r->uidl.n;
+}
+
 /* False: the record is full. */
 static bool add_row(struct answer *a, const struct picked *p)
 {
@@ -145,13 +158,15 @@ static bool add_row(struct answer *a, const struct picked *p)
 		.blob = p->row.blob };
 	bool skip = false;
 
-	if (a->left < IPC_ROW_FIXED)
+	if (a->left < IPC_ROW_FIXED + (a->uidls ? UIDL_SIZE_MAX : 0))
 		return false;
 	a->left -= IPC_ROW_FIXED;
+	if (a->uidls)
+		add_uidl(a, p, &r);
 	if (a->want && !add_parts(a, p, &r, &skip))
 		return false;
 	if (skip) {
-		a->left += IPC_ROW_FIXED;
+		a->left += IPC_ROW_FIXED + r.uidl.n;
 		return true;
 	}
 	a->left -= r.index.n + r.body.n;
@@ -166,6 +181,8 @@ static SUSPENDS enum outcome fetch(
 	struct picked *p;
 	enum outcome o;
 
+	if (a->uidls)
+		uidl_anchor(x->account);
 	p = pick(x, q, &n, r);
 	a->mailbox = x->sel->mailbox->id;
 	o = session_wait(x, x->account->part.staged);
@@ -195,6 +212,7 @@ SUSPENDS void serve_fetch(void *ctx, struct ipc_call *c, const void *msg)
 		return;
 	a.want = q->want & (WANT_INDEX | WANT_HEADER | WANT_BODY);
 	a.account = x.account;
+	a.uidls = q->want & WANT_UIDL ? &x.work : NULL;
 	buf_init(&a.data, IPC_RECORD_MAX);
 	if (a.want)
 		die_unless(buf_room(&a.data, IPC_RECORD_MAX), "fetch: no room");

@@ -35,7 +35,7 @@ struct audit {
 };
 
 struct shard_stats {
-	uint64_t n_delivered, n_appended, n_moved_in, n_duplicates, n_views_loaded, n_views_dropped, n_accounts_loaded,
+	uint64_t n_delivered, n_appended, n_moved_in, n_duplicates, n_sent_copies, n_sent_joined, n_views_loaded, n_views_dropped, n_accounts_loaded,
 		n_failed_commits;
 };
 

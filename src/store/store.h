@@ -21,6 +21,7 @@ struct store_limits {
 	uint64_t quota_bytes;  /* of accounts without their own; 0: none */
 	uint64_t quota_messages;
 	uint32_t codes_max; /* authorization codes of an account, at most CODES_MAX; 0: that many */
+	int64_t sent_window_ms; /* between the copies of a letter that was sent */
 	uint32_t pop_messages_max; /* of a POP maildrop; 0: any */
 	int64_t pop_login_delay_ms; /* 0: none */
 	uint64_t disk_reserve; /* bytes that stay free */

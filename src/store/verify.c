@@ -506,6 +506,37 @@ static bool walk_uidl(void *arg, const struct engine_row *row)
 	return true;
 }
 
+static bool walk_sent(void *arg, const struct engine_row *row)
+{
+	struct checked_account *c = arg;
+	struct sent_row s;
+	struct buf v;
+
+	if (piece_ends(c, row))
+		return false;
+	buf_init(&v, 256);
+	if (!sent_row_decode(row->value, &s))
+		bad(c->r, "V18", "account %" PRIu64 ": a row of a sent letter does not decode", c->id);
+	else if (!get(c->r, c->id, key_bytes(key_u64(key_of('y'), (uint64_t)s.time_s), str_from(row->key, 1)), &v))
+		bad(c->r, "V18", "account %" PRIu64 ": a sent letter is not found by its age", c->id);
+	buf_fini(&v);
+	return true;
+}
+
+static bool walk_sent_age(void *arg, const struct engine_row *row)
+{
+	struct checked_account *c = arg;
+	struct buf v;
+
+	if (piece_ends(c, row))
+		return false;
+	buf_init(&v, 256);
+	if (row->key.n != 25 || !get(c->r, c->id, key_bytes(key_of('Y'), str_from(row->key, 9)), &v))
+		bad(c->r, "V18", "account %" PRIu64 ": an age names a sent letter that is not there", c->id);
+	buf_fini(&v);
+	return true;
+}
+
 static bool walk_hidden(void *arg, const struct engine_row *row)
 {
 	struct checked_account *c = arg;
@@ -560,6 +591,8 @@ static SUSPENDS void check_account(struct run *r, uint64_t id)
 		walk(c, 'I', walk_moved);
 		walk(c, 'L', walk_uidl);
 		walk(c, 'k', walk_hidden);
+		walk(c, 'Y', walk_sent);
+		walk(c, 'y', walk_sent_age);
 		check_anchor(c);
 	}
 	buf_fini(&v);

@@ -17,6 +17,7 @@
  *   V15 every deleted message that is kept decodes, is found by its age, and is of a mailbox that is or was; V2 to V4 hold for it
  *   V16 an account's settings, codes and pinned certificates decode; what the directory says of a certificate the account says, too
  *   V17 the anchor of UIDLs, and what POP deleted and kept, decode
+ *   V18 every row of a sent letter is found by its age, and the other way round
  */
 #ifndef SALLYPORT_STORE_VERIFY_H
 #define SALLYPORT_STORE_VERIFY_H

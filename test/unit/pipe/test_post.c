@@ -36,7 +36,9 @@ struct world {
 	struct ipc_service service, dying;
 	ipc_handler *handlers[IPC_TYPE_COUNT], *dying_handlers[IPC_TYPE_COUNT];
 	struct VEC(struct delivered) got;
-	unsigned deliver_failures, n_owns, n_deaths;
+	unsigned deliver_failures, n_owns, n_deaths, copy_failures, n_copies;
+	bool sent_copy;
+	char copy[3001], copy_id[33];
 	size_t queued_rcpts, n_puts;
 	char queue_prefix[1600];
 	struct VEC(uint64_t) queue;
@@ -56,7 +58,7 @@ static void on_owns(void *ctx, struct ipc_call *c, const void *msg)
 	assert_int_equal(m->edge, 3);
 	assert_int_equal(m->edge_life, 5);
 	ipc_owns_reply_send(c, m->handle == 7 && str_eq(m->from.local, STR("alice")) ? OK : DENIED,
-		&(struct ipc_owns_reply){ .account = 1 });
+		&(struct ipc_owns_reply){ .account = 1, .sent_copy = w->sent_copy });
 }
 
 /* "a3" is account 3, "x3" too; "all" is 1, 2 and 3. */
@@ -86,6 +88,28 @@ static void keep(char *to, size_t size, struct str s)
 	assert_true(s.n < size);
 	memcpy(to, s.p, s.n);
 	to[s.n] = 0;
+}
+
+static void on_sent_copy(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_sent_copy *m = msg;
+	struct world *w = ctx;
+	struct body_map map;
+
+	assert_int_equal(m->account, 1);
+	assert_true(w->got.n == 1); /* the letter comes first */
+	w->n_copies++;
+	if (w->copy_failures) {
+		w->copy_failures--;
+		ipc_sent_copy_reply_send(c, TRY_LATER, NULL);
+		return;
+	}
+	keep(w->copy_id, sizeof w->copy_id, m->delivery);
+	assert_int_equal(body_map(&m->body, &map), OK);
+	keep(w->copy, sizeof w->copy, str_sub(map.bytes, 0, 3000));
+	body_unmap(&map);
+	assert_true(m->index.n > 0);
+	ipc_sent_copy_reply_send(c, OK, &(struct ipc_sent_copy_reply){ .uid = 1 });
 }
 
 static void on_deliver(void *ctx, struct ipc_call *c, const void *msg)
@@ -217,6 +241,7 @@ static void world_main(void *arg)
 static void world_serve(struct world *w)
 {
 	w->handlers[IPC_OWNS] = on_owns;
+	w->handlers[IPC_SENT_COPY] = on_sent_copy;
 	w->handlers[IPC_RESOLVE] = on_resolve;
 	w->handlers[IPC_DELIVER] = on_deliver;
 	w->handlers[IPC_QUEUE_PUT] = on_queue_put;
@@ -469,6 +494,36 @@ static void submission(struct world *w)
 	assert_true(str_search(str_z(w->got.v[0].prefix), STR("mail.x.test")) < 0);
 }
 
+/* The sender's copy has what the others may not see, and what was missing. */
+static void sent_copy(struct world *w)
+{
+	struct ipc_addr rcpts[] = { { STR("a1"), STR("demo.test") } };
+	struct ipc_letter m = stranger_letter(rcpts, 1, TEXT);
+
+	m.service = SERVICE_SUBMISSION;
+	m.handle = 7;
+	m.from.local = STR("alice");
+	w->sent_copy = true;
+	w->copy_failures = 1; /* asked again */
+	assert_int_equal(send_by(&w->user, &m), OK);
+	assert_int_equal(w->n_copies, 2);
+	assert_string_equal(w->copy_id, "trace1.sent");
+	assert_true(str_ifind(str_z(w->got.v[0].body), STR("bcc")) < 0);
+	assert_true(str_search(str_z(w->copy), STR("\r\nMessage-ID: <trace1@mx.demo.test>\r\nFrom: bob@x.test\r\nBcc: secret@x.test\r\n")) > 0);
+	vec_free(&w->got);
+	w->copy_failures = 2; /* the letter is not refused for it */
+	assert_int_equal(send_by(&w->user, &m), OK);
+	assert_int_equal(w->n_copies, 4);
+	vec_free(&w->got);
+	m.body = body_of(STR("Date: d\r\nMessage-ID: <m@x>\r\n\r\nx\r\n"));
+	assert_int_equal(send_by(&w->user, &m), OK);
+	assert_string_equal(w->copy, "Date: d\r\nMessage-ID: <m@x>\r\n\r\nx\r\n");
+	vec_free(&w->got);
+	w->sent_copy = false;
+	assert_int_equal(send_by(&w->user, &m), OK);
+	assert_int_equal(w->n_copies, 5);
+}
+
 /* A large letter: changed in a memfd. */
 static void large_submission(struct world *w)
 {
@@ -585,6 +640,7 @@ IN_WORLD(many_accounts)
 IN_WORLD(lane_resumes)
 IN_WORLD(submission)
 IN_WORLD(large_submission)
+IN_WORLD(sent_copy)
 IN_WORLD(scan_dies)
 IN_WORLD(append)
 IN_WORLD(envelope)
@@ -598,7 +654,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_account), cmocka_unit_test(test_refusals), cmocka_unit_test(test_several_accounts),
 		cmocka_unit_test(test_many_accounts), cmocka_unit_test(test_lane_resumes), cmocka_unit_test(test_submission),
-		cmocka_unit_test(test_large_submission), cmocka_unit_test(test_scan_dies), cmocka_unit_test(test_append),
+		cmocka_unit_test(test_sent_copy), cmocka_unit_test(test_large_submission), cmocka_unit_test(test_scan_dies), cmocka_unit_test(test_append),
 		cmocka_unit_test(test_envelope), cmocka_unit_test(test_breach), cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_protocol_names), cmocka_unit_test(test_lmtp),
 	};

@@ -210,6 +210,42 @@ static void once_and_stable(struct fx *f)
 	assert_true(str_eq(list(f, 0, 1).rows[0].uidl, before));
 }
 
+/* FETCH tells the same ids, of those that came with a letter too; the same given twice is one's only. */
+static void ids_by_fetch(struct fx *f)
+{
+	struct ipc_select_reply s;
+	struct ipc_fetch_reply r;
+	struct ipc_maildrop_list_reply l;
+
+	fx_account(f);
+	put(f, "one", "");
+	for (int i = 0; i < 2; i++) {
+		struct ipc_import_to q = { .life = 1, .handle = 0, .mailbox = STR("INBOX"), .id = arena_fmt(&f->a, "id%d", i), .uidl = STR("old-7"),
+			.index = fx_index(f, fx_letter(f, "old", 500)), .body = body_of(fx_letter(f, "old", 500)) };
+		struct ipc_open_account o = { .address = fx_addr("alice@x.test") };
+		struct ipc_open_account_reply or;
+		struct ipc_import_to_reply ir;
+
+		assert_int_equal(ipc_open_account(&f->ctl, &o, &or, &f->a), OK);
+		q.handle = or.handle;
+		assert_int_equal(ipc_import_to(&f->post, &q, &ir, &f->a), OK);
+	}
+	assert_int_equal(open_drop(f), 3);
+	l = list(f, 0, UINT32_MAX);
+	assert_true(str_eq(l.rows[1].uidl, STR("old-7")));
+	assert_false(str_eq(l.rows[2].uidl, STR("old-7")));
+	s = fx_select(f, "INBOX");
+	r = fx_fetch(f, s.sel, true, 1, 0, WANT_UIDL);
+	assert_int_equal(r.n_rows, 3);
+	assert_true(str_eq(r.rows[0].uidl, l.rows[0].uidl));
+	assert_true(str_eq(r.rows[1].uidl, STR("old-7")));
+	r = fx_fetch(f, s.sel, true, 1, 0, WANT_UIDL | WANT_BODY);
+	assert_int_equal(r.n_rows, 3);
+	assert_true(str_eq(r.rows[0].uidl, l.rows[0].uidl) && str_ifind(r.rows[0].body, STR("Subject: one")) >= 0);
+	r = fx_fetch(f, s.sel, true, 1, 0, 0);
+	assert_int_equal(r.rows[0].uidl.n, 0);
+}
+
 static void since_a_day(struct fx *f)
 {
 	fx_account(f);
@@ -374,6 +410,7 @@ BOTH(inbox_by_default)
 BOTH(snapshot)
 BOTH(several_folders)
 BOTH(once_and_stable)
+BOTH(ids_by_fetch)
 BOTH(since_a_day)
 BOTH(deletes)
 BOTH(moves_to_trash)
@@ -386,7 +423,7 @@ BOTH(needs_one_open)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TESTS(inbox_by_default), TESTS(snapshot), TESTS(several_folders), TESTS(once_and_stable),
-		TESTS(since_a_day), TESTS(deletes), TESTS(moves_to_trash), TESTS(keeps_and_hides), TESTS(code_has_its_own),
+		TESTS(ids_by_fetch), TESTS(since_a_day), TESTS(deletes), TESTS(moves_to_trash), TESTS(keeps_and_hides), TESTS(code_has_its_own),
 		TESTS(one_session_at_a_time), TESTS(limits), TESTS(needs_one_open) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,6 +290,14 @@ static void d_hidden(struct fx *f)
 {
 	put_row(f, f->account, key_u64(key_u32(key_of('k'), 0), 0), STR("\1short"));
 }
+static void d_sent_age(struct fx *f)
+{
+	put_row(f, f->account, key_u64(key_u64(key_u64(key_of('y'), 5), 6), 7), STR(""));
+}
+static void d_sent(struct fx *f)
+{
+	put_row(f, f->account, key_u64(key_u64(key_of('Y'), 6), 7), STR("x"));
+}
 static void d_anchor(struct fx *f)
 {
 	put_row(f, f->account, key_of('l'), STR("x"));
@@ -330,6 +338,8 @@ static const struct {
 	{ "V2", d_deleted_parts },
 	{ "V17", d_hidden },
 	{ "V17", d_anchor },
+	{ "V18", d_sent },
+	{ "V18", d_sent_age },
 	{ "V3", d_deleted_ref },
 };
 

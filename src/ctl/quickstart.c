@@ -374,7 +374,7 @@ static bool check_host(struct quickstart *q, struct buf *why)
 	if (q->report.n[REPORT_ERROR] == 0)
 		return true;
 	if (q->json)
-		printf("{\"checks\":%.*s}\n", STR_ARG(report_json(&q->report)));
+		report_print_json(&q->report);
 	buf_addz(why, "nothing was made; see the errors above\n");
 	return false;
 }

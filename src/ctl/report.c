@@ -66,6 +66,8 @@ void report_add(struct report *r, enum report_level level, const char *check, co
 	struct buf text;
 	va_list ap;
 
+	if (r->quiet && level == REPORT_OK)
+		return;
 	buf_init(&text, TEXT_MAX);
 	va_start(ap, fmt);
 	buf_vaddf(&text, fmt, ap);
@@ -90,4 +92,12 @@ struct str report_json(struct report *r)
 {
 	buf_addz(&r->out, r->out.n ? "\n]" : "[]");
 	return buf_str(&r->out);
+}
+
+void report_print_json(struct report *r)
+{
+	struct str all = report_json(r);
+
+	fwrite(all.p, 1, all.n, stdout);
+	putchar('\n');
 }

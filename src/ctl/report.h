@@ -13,6 +13,7 @@ enum report_level { REPORT_OK, REPORT_WARNING, REPORT_ERROR };
 
 struct report {
 	bool json;
+	bool quiet; /* what is ok is not told */
 	unsigned n[3]; /* findings by level */
 	struct buf out; /* under --json: the array so far, without its end */
 };
@@ -24,6 +25,7 @@ void report_add(struct report *r, enum report_level level, const char *check, co
 	__attribute__((format(printf, 5, 6)));
 /* Ends the array; a view until report_fini. */
 struct str report_json(struct report *r);
+void report_print_json(struct report *r); /* the array alone, with a newline */
 
 #define report_ok(r, check, ...) report_add((r), REPORT_OK, (check), NULL, __VA_ARGS__)
 #define report_warning(r, check, way_out, ...) report_add((r), REPORT_WARNING, (check), (way_out), __VA_ARGS__)

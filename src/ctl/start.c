@@ -10,5 +10,8 @@ const struct command ctl_start_commands[] = {
 		QUICKSTART_WORDS, ALONE, ctl_quickstart },
 	{ "firewall", "[--ssh PORT]", "print nftables rules for the doors that the configuration opens, and for ssh (22; 0: none)", 0, 2, WITH_CONF,
 		ctl_firewall },
+	{ "test", "[ADDRESS] [--timeout SECONDS] [--json]",
+		"send a letter through every open door and find it by IMAP and POP, each step with its time; the first account, or ADDRESS", 0, 5, ONLINE,
+		ctl_selftest },
 	{ 0 },
 };

@@ -31,7 +31,8 @@ static void make_ssl(void *arg)
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_read_ahead(ctx, 1);
-	SSL_CTX_set_default_verify_paths(ctx);
+	if (t->client->trust != TLS_TRUST_FINGERPRINT) /* the authorities' file takes its time */
+		SSL_CTX_set_default_verify_paths(ctx);
 	t->ssl = SSL_new(ctx);
 	SSL_CTX_free(ctx); /* the SSL holds it */
 	if (!t->ssl)

@@ -1,4 +1,4 @@
-/* ctl/move.c - commands: mail in. What they do is in move/; here is what they are told.
+/* ctl/move.c - commands: mail in and out. What they do is in move/; here is what they are told.
  * Trust       run as who called them, root or the server's user: they read and write files as that user.
  */
 #include "ctl/ctl_impl.h"
@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define UIDL_FORMAT_DEFAULT "%08Xu%08Xv" /* Dovecot's */
-
 struct way {
 	const char *kind;
 	void (*in)(struct mover *m);
@@ -21,6 +19,7 @@ static const struct way ways[] = {
 	{ "maildir", import_maildir },
 	{ "mbox", import_mbox },
 	{ "eml", import_eml },
+	{ "imap", import_imap },
 };
 #define N_WAYS (sizeof ways / sizeof *ways)
 
@@ -32,7 +31,9 @@ struct option {
 #define VALUE(name, field) { name, 0, offsetof(struct move_opts, field) }
 
 static const struct option in_options[] = {
-	VALUE("--into", folder), VALUE("--pop3-uidl-format", pop3_uidl_format), 	FLAG("--dry-run", dry_run), 	FLAG("--quiet", quiet), { 0 },
+	VALUE("--into", folder), VALUE("--pop3-uidl-format", pop3_uidl_format), VALUE("--password-file", password_file),
+	FLAG("--dry-run", dry_run), FLAG("--tls-insecure", tls_insecure), FLAG("--without-tls", without_tls), FLAG("--skip-all", skip_all),
+	FLAG("--quiet", quiet), { 0 },
 };
 static const struct option *find_option(const struct option *o, const char *word)
 {
@@ -70,12 +71,12 @@ static int read_options(struct ctl *c, const struct option *known, struct move_o
 
 static int move(struct ctl *c, const struct option *known)
 {
-	struct move_opts o = { .conf = c->conf, .channels = c->client.channels, .pop3_uidl_format = UIDL_FORMAT_DEFAULT };
+	struct move_opts o = { .conf = c->conf, .channels = c->client.channels };
 	const char *plain[3];
 	int n = read_options(c, known, &o, plain, 3);
 
 	if (n >= 0 && n < 3)
-		fprintf(stderr, "sallyport: ADDRESS, maildir|mbox|eml and a place are wanted\n");
+		fprintf(stderr, "sallyport: ADDRESS, maildir|mbox|eml|imap and a place are wanted\n");
 	if (n < 3 || !ctl_address(c, plain[0], &o.address))
 		return n < 3 ? 2 : 1;
 	o.kind = plain[1];
@@ -83,7 +84,7 @@ static int move(struct ctl *c, const struct option *known)
 	for (size_t i = 0; i < N_WAYS; i++)
 		if (strcmp(ways[i].kind, o.kind) == 0)
 			return mover_run(&o, ways[i].in);
-	fprintf(stderr, "sallyport: %s: there is maildir, mbox and eml\n", o.kind);
+	fprintf(stderr, "sallyport: %s: there is maildir, mbox, eml and imap\n", o.kind);
 	return 2;
 }
 
@@ -93,7 +94,8 @@ static int import(struct ctl *c)
 }
 
 const struct command ctl_move_commands[] = {
-	{ "import", "ADDRESS maildir|mbox|eml PLACE [--into FOLDER] [--dry-run] [--quiet] [--pop3-uidl-format F]",
-		"move mail in; again: only what is new", 3, 20, ONLINE, import },
+	{ "import", "ADDRESS maildir|mbox|eml|imap PLACE [--into FOLDER] [--dry-run] [--quiet] [--pop3-uidl-format F] "
+		"[--password-file FILE] [--tls-insecure] [--without-tls] [--skip-all]",
+		"move mail in; again: only what is new. imap: imaps://USER@HOST[:PORT], imap:// with STARTTLS", 3, 20, ONLINE, import },
 	{ 0 },
 };

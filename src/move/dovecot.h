@@ -43,6 +43,8 @@ struct maildir_name {
 /* The name of a file in new/ or cur/. */
 struct maildir_name maildir_name_parse(struct str name);
 
+#define POP3_UIDL_DOVECOT "%08Xu%08Xv" /* the default */
+
 /* Dovecot's pop3_uidl_format: text, %% and %u (uid), %v (uidvalidity), %f (base of the file's name), each with an optional width and
  * X for hexadecimal: "%08Xu%08Xv". False: something else is in it, or what comes out is no UIDL (1 to 70 bytes of 0x21 to 0x7e). */
 bool pop3_uidl_format(struct str format, uint32_t uid, uint32_t uidvalidity, struct str base, struct buf *out);

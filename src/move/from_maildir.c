@@ -315,7 +315,8 @@ static void fill_keywords(struct letters *l, const struct entry *e, struct sendi
 /* The UIDL that a POP3 client knows it by: the one that was fixed for it, else, in INBOX, what Dovecot makes of its numbers. */
 static void fill_uidl(struct letters *l, const struct entry *e, struct sending *s)
 {
-	struct str format = str_z(l->t->m->opts->pop3_uidl_format);
+	const char *given = l->t->m->opts->pop3_uidl_format;
+	struct str format = str_z(given ? given : POP3_UIDL_DOVECOT);
 	struct buf out;
 
 	buf_init(&out, IPC_IMPORT_UIDL_MAX);

@@ -24,7 +24,7 @@ struct move_opts {
 	const char *kind;   /* maildir, mbox, eml, imap */
 	const char *place;  /* path, URL or "-" */
 	const char *folder; /* import: the folder to put all into; export: the one to take. NULL: all */
-	const char *pop3_uidl_format;
+	const char *pop3_uidl_format; /* NULL: Dovecot's default, where a Dovecot kept the mail */
 	const char *password_file;
 	bool dry_run, tls_insecure, without_tls, skip_all, quiet;
 };

@@ -61,24 +61,30 @@ static void unescape(struct str s, char mark, struct buf *out)
 	}
 }
 
-bool level_decode(struct str level, struct buf *out)
+static bool wire_level_decode(struct str level, struct buf *out)
 {
-	struct buf bytes, text;
+	struct buf text;
 	bool same;
 
-	buf_init(&bytes, LEVEL_MAX);
 	buf_init(&text, LEVEL_MAX);
-	unescape(level, '\\', &bytes);
-	if (imap_utf7_decode(buf_str(&bytes), &text))
-		same = add_clean(buf_str(&text), out);
-	else
-		same = add_clean(buf_str(&bytes), out);
-	buf_fini(&bytes);
+	same = add_clean(imap_utf7_decode(level, &text) ? buf_str(&text) : level, out);
 	buf_fini(&text);
 	return same;
 }
 
-bool folder_decode(struct str name, char sep, struct buf *out)
+bool level_decode(struct str level, struct buf *out)
+{
+	struct buf bytes;
+	bool same;
+
+	buf_init(&bytes, LEVEL_MAX);
+	unescape(level, '\\', &bytes);
+	same = wire_level_decode(buf_str(&bytes), out);
+	buf_fini(&bytes);
+	return same;
+}
+
+static bool decode_levels(struct str name, char sep, bool (*decode)(struct str level, struct buf *out), struct buf *out)
 {
 	struct str level;
 	bool same = true, first = true;
@@ -86,10 +92,20 @@ bool folder_decode(struct str name, char sep, struct buf *out)
 	while (str_split(&name, sep, &level)) {
 		if (!first)
 			buf_addc(out, HIERARCHY_SEPARATOR);
-		same &= level_decode(level, out);
+		same &= decode(level, out);
 		first = false;
 	}
 	return same;
+}
+
+bool wire_decode(struct str name, char sep, struct buf *out)
+{
+	return sep ? decode_levels(name, sep, wire_level_decode, out) : wire_level_decode(name, out);
+}
+
+bool folder_decode(struct str name, char sep, struct buf *out)
+{
+	return decode_levels(name, sep, level_decode, out);
 }
 
 bool file_level_decode(struct str level, struct buf *out)

@@ -10,6 +10,8 @@
 
 /* One level as a directory names it, appended as UTF-8 that a mailbox may have: what it may not have becomes '_'. True: nothing had to. */
 bool level_decode(struct str level, struct buf *out);
+/* The name that an IMAP server has, its levels in modified UTF-7 or UTF-8; sep 0: it has one level. As folder_decode. */
+bool wire_decode(struct str name, char sep, struct buf *out);
 /* "Work.2024", the name of a directory of Maildir++ without its first dot, or "Work/2024" of fs; sep says which. As level_decode. */
 bool folder_decode(struct str name, char sep, struct buf *out);
 /* ".Work.2024" of a name of ours; "" for INBOX. Nothing in it can leave the directory. */

@@ -95,7 +95,8 @@ def use_letters(d):
 class Clients:
     """mbsync and mpop with their state, pointed at one server after the other."""
 
-    def __init__(self, top):
+    def __init__(self, top, user=USER):
+        self.user = user
         self.top, self.box, self.popbox = top, os.path.join(top, "near"), os.path.join(top, "pop")
         os.makedirs(self.box)
         for sub in ("cur", "new", "tmp"):
@@ -104,14 +105,14 @@ class Clients:
     def mbsync(self, port, sep):
         conf = os.path.join(self.top, "mbsyncrc")
         with open(conf, "w") as f:
-            f.write(MBSYNC.format(port=port, user=USER, box=self.box, sep=sep))
+            f.write(MBSYNC.format(port=port, user=self.user, box=self.box, sep=sep))
         p = subprocess.run(["mbsync", "-c", conf, "-a"], capture_output=True, text=True, timeout=170)
         check_equal(p.returncode, 0, "mbsync: %s%s" % (p.stdout[-500:], p.stderr[-500:]))
 
     def mpop(self, port):
         conf = os.path.join(self.top, "mpoprc")
         with open(conf, "w") as f:
-            f.write(MPOP.format(port=port, user=USER, box=self.popbox, uidls=os.path.join(self.top, "uidls")))
+            f.write(MPOP.format(port=port, user=self.user, box=self.popbox, uidls=os.path.join(self.top, "uidls")))
         os.chmod(conf, 0o600)
         p = subprocess.run(["mpop", "-C", conf, "demo"], capture_output=True, text=True, timeout=170)
         check_equal(p.returncode, 0, "mpop: %s%s" % (p.stdout[-500:], p.stderr[-500:]))
@@ -194,12 +195,63 @@ def utc(row):
     return row[0], time.strftime("%d-%b-%Y %H:%M:%S +0000", time.gmtime(when)).replace(" 0", " ", 0), row[2]
 
 
-@case("mbsync, synchronised with the Dovecot before, downloads nothing again")
+@case("mbsync and mpop, synchronised with the Dovecot before, download nothing again")
 def _(t):
     t.clients.mbsync(t.s.port["imap"], "/")
     now = t.clients.files()
     check_equal(sorted(now - t.before)[:5], [], "loaded again: %d" % len(now - t.before))
     check_equal(sorted(t.before - now)[:5], [], "gone: %d" % len(t.before - now))
+
+
+@case("a live Dovecot by IMAP: STARTTLS, certificate checked, UIDs kept; later only what is new; mbsync and mpop download nothing again")
+def _(t):
+    t.s.add_account("carol")
+    user, password = "carol@demo.test", os.path.join(t.dir, "password")
+    with open(password, "w") as f:
+        f.write("demo\n")
+    with Dovecot((user,)) as d:
+        place, words = "imap://%s@localhost:%d" % (user, d.port["imap"]), ("--password-file", password)
+        c = d.imap()
+        for folder in ("INBOX", "Work", "Entw&APw-rfe", "Work.&ZeVnLIqe-"):
+            if folder != "INBOX":
+                c.create(folder)
+            for i in range(50):
+                c.append(folder, "(\\Flagged $Junk)" if i % 9 == 0 else None, '"%02d-Jan-2020 10:00:00 +0000"' % (i % 28 + 1),
+                         b"Subject: %d\r\n\r\n%s\r\n" % (i, b"x" * (200_000 if i == 7 else 10)))
+            c.select(folder)
+            c.store("5:9", "+FLAGS.SILENT", "(\\Deleted)")
+            c.expunge()
+        clients = Clients(os.path.join(t.dir, "live"), user)
+        clients.mpop(d.port["pop3"])
+        clients.mbsync(d.port["imap"], ".")
+        before = clients.files()
+        folders = ("INBOX", "Work", "Entw&APw-rfe", "Work.&ZeVnLIqe-")
+        there = picture(c, folders)
+        status, out, err = t.s.run("import", user, "imap", place, *words, check=False)
+        check_in("not trusted", err)
+        check_equal(status, 1)
+        os.environ["SSL_CERT_FILE"] = d.ca
+        out = t.s.run("import", user, "imap", place, *words)
+        check_equal(total(out)["moved"], 4 * 45)
+        here = t.s.imap(user)
+        found = picture(here, [f.replace(".", "/") for f in folders])
+        for f in folders:
+            check_equal(found[f.replace(".", "/")][0], there[f][0], f)
+            check_equal(found[f.replace(".", "/")][1], {u: utc(r) for u, r in there[f][1].items()}, f)
+        clients.mbsync(t.s.port["imap"], "/")
+        check_equal(clients.files(), before)
+        c.append("Work", None, None, b"Subject: late\r\n\r\nlate\r\n")
+        out = t.s.run("import", user, "imap", place, *words)
+        check_equal([total(out)[k] for k in ("moved", "known")], [1, 4 * 45])
+        here.select("Work")
+        check_in(b"UID 51 ", here.uid("FETCH", "51", "(UID RFC822.SIZE)")[1][0])
+        here.logout()
+        c.logout()
+        out = t.s.run("import", user, "imap", place.replace(user, user + "x"), *words, check=False)
+        check_equal(out[0], 1)
+        check_in("was not let in", out[2])
+        del os.environ["SSL_CERT_FILE"]
+    t.s.verify()
 
 
 @case("special uses, subscriptions")

@@ -135,7 +135,9 @@ struct conf_limits {
 	uint32_t connections_per_address_users_max;
 	uint32_t connection_rate_max; /* an address a minute; 0: any */
 	uint32_t letter_rate_max;     /* an address a minute; 0: any */
-	uint32_t login_failures_max;  /* an address in 10 minutes; 0: any */
+	uint32_t login_failures_max;  /* an address in login_window; 0: any */
+	uint32_t login_failures_login_max; /* a login likewise */
+	uint32_t scram_iterations;    /* of passwords; 0: none are made */
 
 	uint64_t imap_line_size_max; /* a command without its literals */
 	uint64_t imap_literal_command_size_max; /* the literals of a command other than APPEND together */
@@ -170,6 +172,7 @@ struct conf_timeouts {
 	int64_t smtp_greeting_ms; /* from the connection to the first command */
 	int64_t smtp_command_ms;
 	int64_t smtp_data_ms;
+	int64_t login_window_ms, login_ban_ms, login_delay_ms, login_delay_max_ms;
 	int64_t imap_login_ms;
 	int64_t imap_idle_ms;
 	int64_t pop_ms;

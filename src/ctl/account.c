@@ -280,6 +280,8 @@ static int code_add(struct ctl *c)
 {
 	struct ipc_code_add m = { .name = str_z(c->words[1]), .services = ACCESS_DEFAULT | ACCESS_POP };
 	struct ipc_code_add_reply r;
+	struct ipc_hash_secret secret = { .is_code = 1 };
+	struct ipc_hash_secret_reply verifiers;
 	unsigned char hash[CODE_HASH_SIZE];
 	char text[CODE_TEXT_SIZE];
 	enum outcome o;
@@ -296,7 +298,12 @@ static int code_add(struct ctl *c)
 	code_new(text);
 	code_hash(str_z(text), hash);
 	m.hash = str_of(hash, sizeof hash);
-	o = client_call(&c->client, ROLE_STORE, IPC_CODE_ADD, &m, &r);
+	secret.address = m.address;
+	secret.secret = str_z(text);
+	o = client_call(&c->client, ROLE_AUTH, IPC_HASH_SECRET, &secret, &verifiers);
+	m.scram = verifiers.scram;
+	if (o == OK)
+		o = client_call(&c->client, ROLE_STORE, IPC_CODE_ADD, &m, &r);
 	if (o == OK)
 		printf("%u\t%s\n", r.id, text);
 	explicit_bzero(text, sizeof text);
@@ -431,6 +438,27 @@ static int certificate_list(struct ctl *c)
 	return ctl_done(o, "certificate list", c->words[0]);
 }
 
+/* ---- bans */
+
+static int ban_list(struct ctl *c)
+{
+	struct ipc_ban_list_reply r;
+	enum outcome o = client_call(&c->client, ROLE_AUTH, IPC_BAN_LIST, NULL, &r);
+
+	if (o == OK)
+		ctl_print_lines(r.lines, r.n_lines);
+	return ctl_done(o, "ban", "list");
+}
+
+static int ban_remove(struct ctl *c)
+{
+	struct ipc_ban_remove m = { .what = str_z(c->words[0]) };
+
+	if (m.what.n > IPC_BAN_REMOVE_WHAT_MAX)
+		return ctl_done(NO_SUCH, "ban remove", c->words[0]);
+	return ctl_done(client_call(&c->client, ROLE_AUTH, IPC_BAN_REMOVE, &m, NULL), "ban remove", c->words[0]);
+}
+
 const struct command ctl_account_commands[] = {
 	{ "account set", "ADDRESS NAME VALUE", "smtp|imap|pop|sieve on|off, sent-copy, second-factor, pop-folders, pop-since, pop-dele, quota", 3, 3,
 	  ONLINE, account_set },
@@ -442,5 +470,7 @@ const struct command ctl_account_commands[] = {
 	{ "certificate pin", "ADDRESS FILE [NAME]", "let who has this certificate log in (SASL EXTERNAL); FILE or its SHA-256", 2, 3, ONLINE, certificate_pin },
 	{ "certificate unpin", "ADDRESS FILE", "forget it; FILE or its SHA-256", 2, 2, ONLINE, certificate_unpin },
 	{ "certificate list", "ADDRESS", "print the pinned certificates", 1, 1, ONLINE, certificate_list },
+	{ "ban list", "", "print who is banned for failed logins, and for how many seconds", 0, 0, ONLINE, ban_list },
+	{ "ban remove", "WHAT", "let an address, a network or a login try again", 1, 1, ONLINE, ban_remove },
 	{ 0 },
 };

@@ -62,28 +62,32 @@ static int alias_list(struct ctl *c)
 	return list(c, DIRECTORY_ALIASES);
 }
 
-/* Asks for a password (or reads a line where there is no terminal) and hashes it. */
-static bool new_hash(char hash[PASSWORD_HASH_SIZE])
+/* Asks for a password (or reads a line where there is no terminal), which role auth hashes. Prints why not. */
+static bool new_secret(struct ctl *c, const struct ipc_addr *address, struct ipc_hash_secret_reply *out)
 {
 	char password[PASSWORD_SIZE_MAX + 1];
 	ssize_t n = read_password("New password: ", password, sizeof password);
-	bool ok = n > 0 && password_hash(str_of(password, (size_t)n), hash);
+	struct ipc_hash_secret m = { .address = *address, .secret = str_of(password, n > 0 ? (size_t)n : 0) };
+	enum outcome o = n > 0 ? client_call(&c->client, ROLE_AUTH, IPC_HASH_SECRET, &m, out) : BAD_SYNTAX;
 
 	explicit_bzero(password, sizeof password);
-	if (!ok)
+	if (o == BAD_SYNTAX)
 		fprintf(stderr, "sallyport: a password has 1 to %d bytes and is the same both times\n", PASSWORD_SIZE_MAX);
-	return ok;
+	else if (o != OK)
+		ctl_done(o, "hashing", "the password");
+	return o == OK;
 }
 
 static int account_add(struct ctl *c)
 {
 	struct ipc_account_add m = { 0 };
 	struct ipc_account_add_reply r;
-	char hash[PASSWORD_HASH_SIZE];
+	struct ipc_hash_secret_reply secret;
 
-	if (!ctl_address(c, c->words[0], &m.address) || !new_hash(hash))
+	if (!ctl_address(c, c->words[0], &m.address) || !new_secret(c, &m.address, &secret))
 		return 1;
-	m.hash = str_z(hash);
+	m.hash = secret.hash;
+	m.scram = secret.scram;
 	m.quota_bytes = c->conf->limits.quota_size;
 	m.quota_messages = c->conf->limits.quota_messages;
 	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_ACCOUNT_ADD, &m, &r), "account add", c->words[0]);
@@ -104,11 +108,12 @@ static int account_delete(struct ctl *c)
 static int passwd(struct ctl *c)
 {
 	struct ipc_account_password m = { 0 };
-	char hash[PASSWORD_HASH_SIZE];
+	struct ipc_hash_secret_reply secret;
 
-	if (!ctl_address(c, c->words[0], &m.address) || !new_hash(hash))
+	if (!ctl_address(c, c->words[0], &m.address) || !new_secret(c, &m.address, &secret))
 		return 1;
-	m.hash = str_z(hash);
+	m.hash = secret.hash;
+	m.scram = secret.scram;
 	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_ACCOUNT_PASSWORD, &m, NULL), "passwd", c->words[0]);
 }
 

@@ -1,4 +1,4 @@
-/* imap/auth.c - STARTTLS, LOGIN, AUTHENTICATE PLAIN (RFC 3501 6.2, RFC 4616, RFC 4959)
+/* imap/auth.c - STARTTLS, LOGIN, AUTHENTICATE (RFC 3501 6.2, RFC 4959); the mechanisms are net/sasl.c's
  * Trust       input is hostile. Who asks is judged by auth, behind door_login.
  * Owns        copies of the password, until the command's function returns: wiped.
  * Invariants  I1 no password is taken where door_may_login says no.
@@ -6,12 +6,12 @@
  */
 #include "imap/imap.h"
 
-#include "mail/base64.h"
+#include "net/sasl.h"
 
 #include <openssl/crypto.h>
 #include <string.h>
 
-#define RESPONSE_MAX 4096 /* base64 of two names and a password */
+#define RESPONSE_MAX 4096 /* a response in base64 */
 
 SUSPENDS enum outcome imap_starttls(struct imap *im, struct cur *args)
 {
@@ -34,21 +34,26 @@ static enum outcome permit_password(struct imap *im)
 	return imap_fail(im, DENIED, STR("PRIVACYREQUIRED"), STR("Passwords are taken over TLS only"));
 }
 
-static SUSPENDS enum outcome log_in(struct imap *im, struct str user, struct str secret)
+static void say_logged_in(struct imap *im)
 {
-	enum outcome o = DENIED;
 	struct buf text;
 
-	if (user.n && user.n <= IPC_LOGIN_USER_MAX && secret.n && secret.n <= IPC_LOGIN_SECRET_MAX)
-		o = door_login(im->d, user, secret);
-	if (o != OK)
-		return o;
 	buf_init(&text, 1024);
 	imap_add_capabilities(im, &text);
 	im->code = arena_dup(&im->cmd, buf_str(&text));
 	im->text = STR("Logged in");
 	buf_fini(&text);
-	return OK;
+}
+
+static SUSPENDS enum outcome log_in(struct imap *im, struct str user, struct str secret)
+{
+	enum outcome o = DENIED;
+
+	if (user.n && user.n <= IPC_LOGIN_USER_MAX && secret.n && secret.n <= IPC_LOGIN_SECRET_MAX)
+		o = door_login(im->d, user, secret);
+	if (o == OK)
+		say_logged_in(im);
+	return o;
 }
 
 static void wipe(struct str s)
@@ -71,51 +76,45 @@ SUSPENDS enum outcome imap_login(struct imap *im, struct cur *args)
 	return o;
 }
 
-/* message = [authzid] NUL authcid NUL passwd (RFC 4616 2) */
-static SUSPENDS enum outcome plain(struct imap *im, struct str message)
+static SUSPENDS enum outcome ask(void *ctx, struct str challenge, struct buf *line)
 {
-	struct str as = { 0 }, user, secret = message;
+	struct imap *im = ctx;
 
-	str_split(&secret, 0, &as);
-	if (!str_split(&secret, 0, &user) || !secret.p || str_find(secret, 0) >= 0)
-		return BAD_SYNTAX;
-	if (as.n && !str_eq(as, user))
-		return imap_fail(im, DENIED, STR("AUTHORIZATIONFAILED"), STR("Nobody acts for somebody else here"));
-	return log_in(im, user, secret);
-}
-
-static SUSPENDS enum outcome plain_base64(struct imap *im, struct str text)
-{
-	struct buf message;
-	enum outcome o = BAD_SYNTAX;
-
-	buf_init(&message, RESPONSE_MAX);
-	buf_room(&message, RESPONSE_MAX); /* once: no copy of the secret is left behind */
-	if (str_eq(text, STR("*")))
-		o = imap_fail(im, BAD_SYNTAX, STR(""), STR("Given up, as you asked"));
-	else if (mail_base64_decode(str_eq(text, STR("=")) ? STR("") : text, &message))
-		o = plain(im, buf_str(&message));
-	OPENSSL_cleanse(message.p, message.cap);
-	buf_fini(&message);
-	return o;
-}
-
-/* The server's challenge is empty; the answer is a line of its own. */
-static SUSPENDS enum outcome ask(struct imap *im)
-{
-	stream_write(&im->d->stream, STR("+ \r\n"));
+	stream_printf(&im->d->stream, "+ %.*s\r\n", STR_ARG(challenge));
 	switch (imap_read_line(im, RESPONSE_MAX)) {
 	case IMAP_INPUT_COMMAND:
-		return plain_base64(im, buf_str(&im->line));
+		buf_add(line, buf_str(&im->line));
+		wipe(buf_str(&im->line));
+		return OK;
 	case IMAP_INPUT_GONE:
-		im->done = true; /* fall through */
+		im->done = true;
+		return FAILED;
 	default:
 		return BAD_SYNTAX;
 	}
 }
 
+static enum outcome explain(struct imap *im, enum outcome o)
+{
+	switch (o) {
+	case OK:
+		say_logged_in(im);
+		return OK;
+	case NO_SUCH:
+		return imap_fail(im, DENIED, STR("CANNOT"), STR("The mechanism is not known here"));
+	case BAD_STATE:
+		return imap_fail(im, BAD_SYNTAX, STR(""), STR("Given up, as you asked"));
+	case REVOKED:
+	case FAILED:
+		return BAD_SYNTAX;
+	default:
+		return o;
+	}
+}
+
 SUSPENDS enum outcome imap_authenticate(struct imap *im, struct cur *args)
 {
+	struct sasl_wire w = { im, ask };
 	struct str mechanism = imap_atom(args), initial = { 0 };
 	bool has_initial = cur_try(args, ' ');
 	enum outcome o;
@@ -124,10 +123,11 @@ SUSPENDS enum outcome imap_authenticate(struct imap *im, struct cur *args)
 		initial = cur_bytes(args, cur_left(args));
 	if (!cur_done(args) || (has_initial && initial.n == 0))
 		return BAD_SYNTAX;
-	if (!str_ieq(mechanism, STR("PLAIN")))
-		return imap_fail(im, DENIED, STR("CANNOT"), STR("The mechanism is not known here"));
 	o = permit_password(im);
 	if (o != OK)
 		return o;
-	return has_initial ? plain_base64(im, initial) : ask(im);
+	initial = arena_dup(&im->cmd, initial); /* the line is needed for the next response */
+	mechanism = arena_dup(&im->cmd, mechanism);
+	o = sasl_run(im->d, mechanism, has_initial ? &initial : NULL, &w);
+	return explain(im, o);
 }

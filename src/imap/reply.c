@@ -3,6 +3,8 @@
  */
 #include "imap/imap.h"
 
+#include "net/sasl.h"
+
 #include "base/die.h"
 
 #include <stdarg.h>
@@ -127,5 +129,8 @@ void imap_add_capabilities(struct imap *im, struct buf *out)
 		return;
 	if (door_can_tls(im->d))
 		buf_addz(out, " STARTTLS");
-	buf_addz(out, door_may_login(im->d) ? " AUTH=PLAIN" : " LOGINDISABLED");
+	if (door_may_login(im->d))
+		sasl_announce(im->d, " AUTH=", out);
+	else
+		buf_addz(out, " LOGINDISABLED");
 }

@@ -70,6 +70,24 @@ static const char *reply_decode(const struct ipc_shape *s, struct waiting *w, st
 	return NULL;
 }
 
+/* Nobody waits for it; but what it brought may have to be given back. */
+static const char *arrived_late(struct peer *p, struct arrived *a, const struct ipc_shape *s)
+{
+	struct arena arena;
+	struct waiting w = { .arena = &arena };
+	const char *why = NULL;
+
+	if (!p->service || !p->service->late || s->size == 0 || !a->fields.n)
+		return NULL;
+	arena_init(&arena, "late", IPC_REPLY_MEMORY);
+	w.reply = arena_alloc(&arena, s->size);
+	why = reply_decode(s, &w, a->fields);
+	if (!why)
+		p->service->late(p->service->ctx, a->header.type, (enum outcome)a->header.outcome, w.reply);
+	arena_fini(&arena);
+	return why;
+}
+
 const char *reply_arrived(struct peer *p, struct arrived *a)
 {
 	uint32_t at = (uint32_t)a->header.id;
@@ -84,7 +102,7 @@ const char *reply_arrived(struct peer *p, struct arrived *a)
 	if (!slot->waiting) {
 		p->n_abandoned--;
 		slot_give(p, at);
-		return NULL;
+		return arrived_late(p, a, s);
 	}
 	if (s->size == 0)
 		why = a->fields.n ? "a reply that does not decode" : NULL;

@@ -38,6 +38,9 @@ struct ipc_service {
 	ipc_handler *const *handlers; /* by enum ipc_type; NULL: not served here, fatal to the peer */
 	/* The channel is gone: free what belonged to it. Runs in a task after the last handler returned. May be NULL. */
 	void (*gone)(void *ctx, struct peer *p);
+	/* A reply came to a call of ours whose caller had stopped waiting: what it gave is to be given back. msg: its decoded fields. May be
+	 * NULL. Must not suspend. */
+	void (*late)(void *ctx, int type, enum outcome o, const void *msg);
 };
 
 struct peer_opts {

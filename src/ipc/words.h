@@ -26,6 +26,17 @@ enum {
 	ACCESS_DEFAULT = ACCESS_SMTP | ACCESS_IMAP | ACCESS_SIEVE, /* of an account that nobody has changed */
 };
 
+enum sasl_mechanism {
+	SASL_PLAIN,
+	SASL_LOGIN,
+	SASL_SCRAM_SHA_1,
+	SASL_SCRAM_SHA_256,
+	SASL_SCRAM_SHA_1_PLUS,
+	SASL_SCRAM_SHA_256_PLUS,
+	SASL_EXTERNAL,
+	SASL_COUNT
+};
+
 /* The switch that a service stands behind; 0: none, and nobody logs in there. */
 static inline unsigned access_of(unsigned service)
 {

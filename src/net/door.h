@@ -62,9 +62,18 @@ SUSPENDS bool door_start_tls(struct door *d) MUST_USE;
 bool door_channel_binding(struct door *d, const char *type, struct buf *out) MUST_USE;
 /* A password may be sent now: TLS is on, or the listener allows it without (auth_without_tls). */
 bool door_may_login(const struct door *d);
-/* OK fills d->account; DENIED, TRY_LATER, OVER_LIMIT (too many failures from this address: wait). The secret is wiped in the message;
+/* OK fills d->account; DENIED, TRY_LATER, OVER_LIMIT (too many failures: wait). A refusal comes after a delay. The secret is wiped in the message;
  * the caller wipes its own copy. Logs the result. */
 SUSPENDS enum outcome door_login(struct door *d, struct str user, struct str secret) MUST_USE;
+/* A step of an exchange that auth does: all but PLAIN and LOGIN. mechanism is set, all else zero but an initialised challenge. OK with an id: send the
+ * challenge and come again with the response; OK without: d->account is logged in. Else as door_login, or BAD_SYNTAX. */
+struct door_sasl {
+	enum sasl_mechanism mechanism;
+	uint64_t id;
+	struct buf challenge;
+};
+SUSPENDS enum outcome door_sasl(struct door *d, struct door_sasl *x, struct str response) MUST_USE;
+void door_sasl_end(struct door *d, struct door_sasl *x); /* the exchange is given up, unless it has ended */
 void door_logout(struct door *d); /* gives the handle back; harmless when nobody is logged in */
 /* Counts one letter of this peer against the rate limits (letter_rate). False: over. */
 bool door_may_send_letter(struct door *d);

@@ -18,7 +18,7 @@ struct window {
 struct address {
 	uint32_t n_connections;
 	struct window windows[LIMIT_RATE_COUNT];
-	int64_t seen_ms;
+	int64_t seen_ms, banned_until_ms;
 };
 
 void limits_init(struct limits *l)
@@ -133,6 +133,21 @@ void limits_leave(struct limits *l, struct str address)
 	}
 }
 
+void limits_ban(struct limits *l, struct str network, int64_t until_ms)
+{
+	struct str address;
+
+	str_split(&network, '/', &address);
+	find(l, address, true)->banned_until_ms = until_ms;
+}
+
+bool limits_banned(struct limits *l, struct str text, int64_t now_ms)
+{
+	struct address *a = find(l, text, false);
+
+	return a && a->banned_until_ms > now_ms;
+}
+
 void limits_forget(struct limits *l, int64_t now_ms)
 {
 	struct str key;
@@ -141,7 +156,7 @@ void limits_forget(struct limits *l, int64_t now_ms)
 	for (size_t at = 0; map_next(&l->by_address, &at, &key, &v);) {
 		struct address *a = v;
 
-		if (a->n_connections == 0 && now_ms - a->seen_ms > FORGET_MS) {
+		if (a->n_connections == 0 && a->banned_until_ms <= now_ms && now_ms - a->seen_ms > FORGET_MS) {
 			map_del(&l->by_address, key);
 			free(a);
 		}

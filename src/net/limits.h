@@ -8,7 +8,7 @@
 #include "base/map.h"
 #include "base/str.h"
 
-enum limit_rate { LIMIT_CONNECTIONS, LIMIT_LETTERS, LIMIT_LOGIN_FAILURES, LIMIT_RATE_COUNT };
+enum limit_rate { LIMIT_CONNECTIONS, LIMIT_LETTERS, LIMIT_RATE_COUNT };
 
 struct limits {
 	struct map by_address;
@@ -30,6 +30,9 @@ void limits_leave(struct limits *l, struct str address);
 bool limits_count(struct limits *l, struct str address, enum limit_rate what, uint32_t max, int64_t window_ms, int64_t now_ms);
 /* Asks without counting. */
 bool limits_over(struct limits *l, struct str address, enum limit_rate what, uint32_t max, int64_t window_ms, int64_t now_ms);
+/* Nobody of the network (as auth/network.h writes it: an IPv4 address, an IPv6 /64) is let in until then; 0: at once. */
+void limits_ban(struct limits *l, struct str network, int64_t until_ms);
+bool limits_banned(struct limits *l, struct str address, int64_t now_ms);
 /* Forgets addresses with no connection and no event in the last hour; call it every few minutes. */
 void limits_forget(struct limits *l, int64_t now_ms);
 

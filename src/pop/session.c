@@ -130,8 +130,10 @@ static SUSPENDS void run_capa(struct pop *p, struct str args)
 	stream_write(st, STR("TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nUTF8 USER\r\nLANG\r\n"));
 	if (p->d->conf->limits.pop_login_delay_ms)
 		stream_printf(st, "LOGIN-DELAY %lld\r\n", (long long)((p->d->conf->limits.pop_login_delay_ms + 999) / 1000));
-	if (door_may_login(p->d))
+	if (door_may_login(p->d)) {
 		stream_write(st, STR("USER\r\n"));
+		pop_say_mechanisms(p);
+	}
 	if (p->state == POP_AUTHORIZATION && door_can_tls(p->d) && !p->utf8)
 		stream_write(st, STR("STLS\r\n"));
 	if (p->state == POP_TRANSACTION) /* a stranger need not know (RFC 2449 6.9) */
@@ -225,6 +227,7 @@ struct verb {
 static const struct verb verbs[] = {
 	{ STR("USER"), POP_AUTHORIZATION, ARGS_NEEDED, run_user },
 	{ STR("PASS"), POP_AUTHORIZATION, ARGS_RAW, run_pass },
+	{ STR("AUTH"), POP_AUTHORIZATION, ARGS_NEEDED, pop_auth },
 	{ STR("STLS"), POP_AUTHORIZATION, ARGS_NONE, run_stls },
 	{ STR("CAPA"), POP_ANY, ARGS_NONE, run_capa },
 	{ STR("UTF8"), POP_AUTHORIZATION, ARGS_NONE, run_utf8 },

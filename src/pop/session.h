@@ -31,6 +31,10 @@ SUSPENDS void pop_say_outcome(struct pop *p, enum pop_step step, enum outcome o)
 /* Somebody has logged in: the maildrop is opened, or the refusal said and the login ended. */
 SUSPENDS void pop_enter(struct pop *p);
 
+/* auth.c */
+SUSPENDS void pop_auth(struct pop *p, struct str args);
+SUSPENDS void pop_say_mechanisms(struct pop *p); /* the line of CAPA */
+
 /* transaction.c: the verbs of the TRANSACTION state. */
 SUSPENDS void pop_stat(struct pop *p, struct str args);
 SUSPENDS void pop_list(struct pop *p, struct str args);

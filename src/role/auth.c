@@ -22,7 +22,7 @@ static void *auth_open(struct host *h)
 	for (int i = 0; i < STORE_SHARDS; i++)
 		link_init(&r->stores[i], h->sched);
 	r->login = login_new(&(struct login_opts){ .sched = h->sched, .log = &h->log, .stores = r->stores,
-		.n_stores = STORE_SHARDS, .n_threads = h->embedded ? 0 : cores > 4 ? 4 : (unsigned)cores });
+		.n_stores = STORE_SHARDS, .n_threads = h->embedded ? 0 : cores > 4 ? 4 : (unsigned)cores }, h->conf->conf);
 	return r;
 }
 
@@ -48,6 +48,13 @@ static bool auth_go(void *self)
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	login_start(r->login);
 	return true;
+}
+
+static void auth_reconfigured(void *self)
+{
+	struct auth_role *r = self;
+
+	login_reconfigure(r->login, r->host->conf->conf);
 }
 
 static void auth_stop(void *self, int64_t grace_ms)
@@ -78,6 +85,7 @@ const struct host_ops auth_ops = {
 	.service = auth_service,
 	.link = auth_link,
 	.go = auth_go,
+	.reconfigured = auth_reconfigured,
 	.stop = auth_stop,
 	.count = auth_count,
 	.close = auth_close,

@@ -29,10 +29,9 @@
 
 #define SESSION_ARENA_MAX ((size_t)1 << 20)
 #define KEYS_TIMEOUT_MS 2000
-#define LOGIN_WINDOW_MS ((int64_t)600 * 1000)
 #define LETTER_WINDOW_MS ((int64_t)60 * 1000)
-#define LOGIN_DELAY_MS 1000 /* after a refused login: a guesser's pace, hardly felt by a person */
 #define ACCEPTS_A_TURN 32 /* before the sessions have a turn: those turned away come without end */
+#define REVOKED_EARLY 64
 #define FORGET_EVERY_MS ((int64_t)300 * 1000)
 
 struct listening {
@@ -75,6 +74,10 @@ struct edge {
 	bool stopping;
 	struct task *forgetter, *stopper;
 	struct ipc_service service; /* what store may say here */
+	struct ipc_service auth_service;
+	struct task *greeter;
+	uint64_t revoked_early[REVOKED_EARLY]; /* the last handles that ended before auth had told whose they are */
+	size_t n_revoked_early;
 	struct counters counts;
 };
 
@@ -190,50 +193,104 @@ bool door_may_login(const struct door *d)
 	return d->auth && (d->secured || d->listener->auth_without_tls);
 }
 
-static void adopt_login(struct door *d, const struct ipc_login_reply *r)
+static void adopt_login(struct door *d, uint64_t handle, uint64_t account, struct str address)
 {
 	struct door_account *a = &d->account;
 
-	*a = (struct door_account){ .handle = r->handle, .account = r->account, .address = arena_dup(&d->arena, r->address) };
-	a->store = &d->edge->stores[(r->handle >> 56) % STORE_SHARDS];
+	*a = (struct door_account){ .handle = handle, .account = account, .address = arena_dup(&d->arena, address) };
+	a->store = &d->edge->stores[(handle >> 56) % STORE_SHARDS];
 	gate_init(&a->news);
 	map_put(&d->edge->by_handle, MAP_KEY(a->handle), a);
+	for (size_t i = 0; i < REVOKED_EARLY; i++)
+		a->revoked |= d->edge->revoked_early[i] == handle;
 }
 
-static SUSPENDS enum outcome ask_auth(struct door *d, struct str user, struct str secret)
+/* Refusals wait from when they were asked for, so that how long it took to find out shows nothing. */
+static SUSPENDS enum outcome login_ended(struct door *d, enum outcome o, int64_t asked_ms, uint32_t wait_ms, const char *how, struct str user)
 {
-	struct ipc_login m = { .service = (uint8_t)d->service, .ip = str_z(d->ip), .user = user, .secret = secret };
-	struct ipc_login_reply r;
-	struct arena a;
-	enum outcome o;
+	int64_t left = asked_ms + wait_ms - sched_now_ms(d->sched);
 
-	if (user.n > IPC_LOGIN_USER_MAX || secret.n > IPC_LOGIN_SECRET_MAX || user.n == 0)
-		return DENIED;
-	arena_init(&a, "login", IPC_RECORD_MAX * 4);
-	o = ipc_login(&d->edge->auth, &m, &r, &a);
-	if (o == OK)
-		adopt_login(d, &r);
-	arena_fini(&a);
-	return o == UNANSWERED ? TRY_LATER : o;
+	if (o == DENIED && left > 0)
+		task_sleep(d->sched, left);
+	if (o == UNANSWERED)
+		o = TRY_LATER;
+	count(d->edge, d->service, o == OK ? COUNT_LOGINS : COUNT_LOGINS_REFUSED);
+	door_log(d, o == OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, o == OK ? "login" : "login-refused",
+		(struct log_field[]){ LOG_S("user", user), LOG_S("how", str_z(how)), LOG_S("tls", str_z(d->tls_text)),
+			LOG_S("outcome", str_z(outcome_name(o))), { 0 } });
+	return o;
 }
 
 enum outcome door_login(struct door *d, struct str user, struct str secret)
 {
-	struct edge *e = d->edge;
-	uint32_t max = d->conf->limits.login_failures_max;
-	struct str ip = str_z(d->ip);
-	enum outcome o = OVER_LIMIT;
+	struct ipc_login m = { .service = (uint8_t)d->service, .ip = str_z(d->ip), .user = user, .secret = secret };
+	int64_t asked_ms = sched_now_ms(d->sched);
+	struct ipc_login_reply r = { 0 };
+	enum outcome o = DENIED;
+	struct arena a;
 
-	if (!limits_over(&e->limits, ip, LIMIT_LOGIN_FAILURES, max, LOGIN_WINDOW_MS, sched_now_ms(d->sched)))
-		o = ask_auth(d, user, secret);
-	if (o == DENIED) {
-		limits_count(&e->limits, ip, LIMIT_LOGIN_FAILURES, max, LOGIN_WINDOW_MS, sched_now_ms(d->sched));
-		task_sleep(d->sched, LOGIN_DELAY_MS);
-	}
-	count(e, d->service, o == OK ? COUNT_LOGINS : COUNT_LOGINS_REFUSED);
-	door_log(d, o == OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, o == OK ? "login" : "login-refused",
-		(struct log_field[]){ LOG_S("user", user), LOG_S("tls", str_z(d->tls_text)), LOG_S("outcome", str_z(outcome_name(o))), { 0 } });
+	arena_init(&a, "login", IPC_RECORD_MAX * 4);
+	if (user.n && user.n <= IPC_LOGIN_USER_MAX && secret.n <= IPC_LOGIN_SECRET_MAX)
+		o = ipc_login(&d->edge->auth, &m, &r, &a);
+	if (o == OK)
+		adopt_login(d, r.handle, r.account, r.address);
+	o = login_ended(d, o, asked_ms, r.wait_ms, "password", user);
+	arena_fini(&a);
 	return o;
+}
+
+static SUSPENDS enum outcome ask_first(struct door *d, const struct door_sasl *x, struct str response, struct ipc_sasl_step_reply *out, struct arena *a)
+{
+	struct ipc_sasl m = { .mechanism = (uint8_t)x->mechanism, .service = (uint8_t)d->service, .ip = str_z(d->ip), .response = response };
+	static const char *const types[] = { "tls-exporter", "tls-unique", "tls-server-end-point" };
+	struct str *fields[] = { &m.exporter, &m.unique, &m.end_point };
+	struct ipc_sasl_reply r;
+	enum outcome o;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct buf b;
+
+		buf_init(&b, IPC_SASL_EXPORTER_MAX);
+		if (door_channel_binding(d, types[i], &b))
+			*fields[i] = arena_dup(a, buf_str(&b));
+		buf_fini(&b);
+	}
+	if (d->has_client_cert)
+		m.certificate = str_of(d->client_cert, sizeof d->client_cert);
+	o = ipc_sasl(&d->edge->auth, &m, &r, a);
+	*out = (struct ipc_sasl_step_reply){ r.id, r.challenge, r.wait_ms, r.handle, r.account, r.address };
+	return o;
+}
+
+enum outcome door_sasl(struct door *d, struct door_sasl *x, struct str response)
+{
+	static const char *const names[SASL_COUNT] = { [SASL_SCRAM_SHA_1] = "scram-sha-1", [SASL_SCRAM_SHA_256] = "scram-sha-256",
+		[SASL_SCRAM_SHA_1_PLUS] = "scram-sha-1-plus", [SASL_SCRAM_SHA_256_PLUS] = "scram-sha-256-plus", [SASL_EXTERNAL] = "external" };
+	struct ipc_sasl_step m = { .id = x->id, .response = response };
+	int64_t asked_ms = sched_now_ms(d->sched);
+	struct ipc_sasl_step_reply r = { 0 };
+	struct arena a;
+	enum outcome o = BAD_SYNTAX;
+
+	arena_init(&a, "login", IPC_RECORD_MAX * 4);
+	if (response.n <= IPC_SASL_STEP_RESPONSE_MAX)
+		o = x->id ? ipc_sasl_step(&d->edge->auth, &m, &r, &a) : ask_first(d, x, response, &r, &a);
+	x->id = r.id;
+	buf_reset(&x->challenge);
+	buf_add(&x->challenge, r.challenge);
+	if (o == OK && !r.id)
+		adopt_login(d, r.handle, r.account, r.address);
+	if (o != OK || !r.id)
+		o = login_ended(d, o, asked_ms, r.wait_ms, names[x->mechanism], d->account.address);
+	arena_fini(&a);
+	return o;
+}
+
+void door_sasl_end(struct door *d, struct door_sasl *x)
+{
+	if (x->id && d->edge->auth.peer)
+		ipc_sasl_end_cast(d->edge->auth.peer, &(struct ipc_sasl_end){ .id = x->id });
+	x->id = 0;
 }
 
 void door_logout(struct door *d)
@@ -329,6 +386,8 @@ static void on_revoked(void *ctx, struct ipc_call *call, const void *msg)
 	(void)call;
 	if (a)
 		revoke_login(e, a);
+	else
+		e->revoked_early[e->n_revoked_early++ % REVOKED_EARLY] = m->handle;
 }
 
 static void store_gone(void *ctx, struct peer *p)
@@ -346,6 +405,56 @@ static void store_gone(void *ctx, struct peer *p)
 }
 
 static ipc_handler *const handlers[IPC_TYPE_COUNT] = { [IPC_CHANGED] = on_changed, [IPC_REVOKED] = on_revoked };
+
+/* ---- what auth says */
+
+static void on_banned(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct edge *e = ctx;
+	const struct ipc_banned *m = msg;
+
+	(void)call;
+	limits_ban(&e->limits, m->network, m->seconds ? sched_now_ms(e->host->sched) + (int64_t)m->seconds * 1000 : 0);
+}
+
+/* It let somebody in who has stopped waiting. */
+static void on_late(void *ctx, int type, enum outcome o, const void *msg)
+{
+	struct edge *e = ctx;
+	uint64_t handle = o != OK ? 0 :
+		type == IPC_LOGIN ? ((const struct ipc_login_reply *)msg)->handle :
+		type == IPC_SASL ? ((const struct ipc_sasl_reply *)msg)->handle :
+		type == IPC_SASL_STEP ? ((const struct ipc_sasl_step_reply *)msg)->handle : 0;
+	struct link *store = &e->stores[(handle >> 56) % STORE_SHARDS];
+
+	if (handle && store->peer)
+		ipc_logout_cast(store->peer, &(struct ipc_logout){ .handle = handle });
+}
+
+static ipc_handler *const auth_handlers[IPC_TYPE_COUNT] = { [IPC_BANNED] = on_banned };
+
+/* Each auth that comes up is asked for the bans, each store told that this edge is there. */
+static void greet(struct link *l, struct peer **greeted, void (*cast)(struct peer *p))
+{
+	if (l->peer && l->peer != *greeted)
+		cast(l->peer);
+	*greeted = l->peer;
+}
+
+static SUSPENDS void greet_main(void *arg)
+{
+	struct edge *e = arg;
+	struct gate *changed[1 + STORE_SHARDS] = { &e->auth.changed };
+	struct peer *greeted[1 + STORE_SHARDS] = { 0 };
+
+	for (int i = 0; i < STORE_SHARDS; i++)
+		changed[i + 1] = &e->stores[i].changed;
+	do {
+		greet(&e->auth, &greeted[0], ipc_watch_bans_cast);
+		for (int i = 0; i < STORE_SHARDS; i++)
+			greet(&e->stores[i], &greeted[i + 1], ipc_present_cast);
+	} while (task_wait(e->host->sched, changed, 1 + STORE_SHARDS, NEVER_MS) >= 0);
+}
 
 /* ---- sessions */
 
@@ -432,23 +541,38 @@ static struct limit_bounds bounds_of(const struct edge *e)
 }
 
 /* A word to who is turned away before there is a session; what does not fit into the socket's buffer is lost. */
-static void say_busy(struct edge *e, const struct conf_listener *l, const char *ip, int fd)
+static void say_too_many(struct edge *e, const struct conf_listener *l, const char *ip, int fd, const char *what)
 {
-	static const char smtp[] = "421 4.7.0 Too many connections from your network, try again later\r\n";
+	static const char smtp[] = "421 4.7.0 Too many %s from your network, try again later\r\n";
 	static const char *const words[SERVICE_COUNT] = {
 		[SERVICE_SMTP] = smtp,
 		[SERVICE_SUBMISSION] = smtp,
 		[SERVICE_LMTP] = smtp,
-		[SERVICE_IMAP] = "* BYE [LIMIT] Too many connections from your network, try again later\r\n",
-		[SERVICE_POP3] = "-ERR [SYS/TEMP] Too many connections from your network, try again later\r\n",
-		[SERVICE_POP2] = "- Too many connections from your network, try again later\r\n",
+		[SERVICE_IMAP] = "* BYE [LIMIT] Too many %s from your network, try again later\r\n",
+		[SERVICE_POP3] = "-ERR [SYS/TEMP] Too many %s from your network, try again later\r\n",
+		[SERVICE_POP2] = "- Too many %s from your network, try again later\r\n",
 	};
-	const char *text = l->tls == CONF_TLS_IMPLICIT ? NULL : words[l->service];
+	const char *format = l->tls == CONF_TLS_IMPLICIT ? NULL : words[l->service];
+	char text[120];
 
 	log_fields(&e->host->log, LOG_LEVEL_WARNING, "connection-refused", LOG_S("ip", str_z(ip)),
-		LOG_S("reason", STR("a limit on connections is met")));
-	if (text && send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		LOG_S("reason", str_z(what)));
+	if (format && send(fd, text, (size_t)snprintf(text, sizeof text, format, what), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		(void)0; /* it is gone already */
+}
+
+/* Takes a place for it among the connections of its address. False: it gets none, and has been told so where there is a word for it. */
+static bool take_place(struct edge *e, const struct conf_listener *l, const struct limit_bounds *bounds, const char *ip, int fd)
+{
+	int64_t now = sched_now_ms(e->host->sched);
+
+	if (limits_banned(&e->limits, str_z(ip), now))
+		say_too_many(e, l, ip, fd, "failed logins");
+	else if (limits_enter(&e->limits, str_z(ip), bounds, now))
+		return true;
+	else
+		say_too_many(e, l, ip, fd, "connections");
+	return false;
 }
 
 /* Exactly the header's bytes: those behind it may be of TLS. False: none came in time, or a bad one. */
@@ -497,9 +621,7 @@ static SUSPENDS bool meet_proxy(struct session *s)
 			return false;
 		}
 	}
-	s->counted = limits_enter(&e->limits, str_z(d->ip), &bounds, sched_now_ms(d->sched));
-	if (!s->counted)
-		say_busy(e, d->listener, d->ip, d->stream.fd);
+	s->counted = take_place(e, d->listener, &bounds, d->ip, d->stream.fd);
 	return s->counted;
 }
 
@@ -533,10 +655,7 @@ static bool may_enter(struct edge *e, const struct conf_listener *l, const char 
 	}
 	if (l->proxy_protocol)
 		bounds.per_address_max = bounds.rate_max = 0;
-	if (limits_enter(&e->limits, str_z(ip), &bounds, sched_now_ms(e->host->sched)))
-		return true;
-	say_busy(e, l, ip, fd);
-	return false;
+	return take_place(e, l, &bounds, ip, fd);
 }
 
 static void admit(struct listening *l, int fd, const struct sockaddr_storage *from)
@@ -651,6 +770,7 @@ static struct edge *edge_open(struct host *h, bool is_user)
 	gate_init(&e->stopping_gate);
 	e->budget.max = budget_of(h->conf->conf);
 	e->service = (struct ipc_service){ .ctx = e, .handlers = handlers, .gone = store_gone };
+	e->auth_service = (struct ipc_service){ .ctx = e, .handlers = auth_handlers, .late = on_late };
 	return e;
 }
 
@@ -668,7 +788,7 @@ static const struct ipc_service *edge_service(void *self, enum role other)
 {
 	struct edge *e = self;
 
-	return other == ROLE_STORE ? &e->service : NULL;
+	return other == ROLE_STORE ? &e->service : other == ROLE_AUTH ? &e->auth_service : NULL;
 }
 
 static struct link *edge_link(void *self, enum role other, uint16_t index)
@@ -721,6 +841,8 @@ static bool edge_go(void *self)
 	list_each(it, nxt, &e->listening)
 		start_accepting(list_entry(it, struct listening, node));
 	e->forgetter = task_spawn(e->host->sched, "forget", forget_main, e);
+	if (e->is_user)
+		e->greeter = task_spawn(e->host->sched, "greet", greet_main, e);
 	return true;
 }
 
@@ -765,6 +887,8 @@ static void edge_stop(void *self, int64_t grace_ms)
 	stop_accepting(e);
 	if (e->forgetter)
 		task_cancel(e->forgetter);
+	if (e->greeter)
+		task_cancel(e->greeter);
 	gate_open(e->host->sched, &e->stopping_gate);
 	list_each(it, nxt, &e->sessions) { /* those in IDLE wait for news */
 		struct session *s = list_entry(it, struct session, node);

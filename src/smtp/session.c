@@ -9,6 +9,8 @@
  */
 #include "smtp/session.h"
 
+#include "net/sasl.h"
+
 #include <string.h>
 
 #define LAST_WORDS_MS 10000 /* to say 421 after the time for a command is over */
@@ -72,6 +74,16 @@ static SUSPENDS void say_limits(struct smtp *s)
 	stream_write(&s->d->stream, STR("\r\n"));
 }
 
+static SUSPENDS void say_mechanisms(struct door *d)
+{
+	struct buf list;
+
+	buf_init(&list, 400);
+	sasl_announce(d, " ", &list);
+	stream_printf(&d->stream, "250-AUTH%.*s\r\n", STR_ARG(buf_str(&list)));
+	buf_fini(&list);
+}
+
 static SUSPENDS void say_hello(struct smtp *s, bool esmtp, struct str name)
 {
 	struct door *d = s->d;
@@ -94,7 +106,7 @@ static SUSPENDS void say_hello(struct smtp *s, bool esmtp, struct str name)
 	if (door_can_tls(d))
 		stream_write(&d->stream, STR("250-STARTTLS\r\n"));
 	if (smtp_is_submission(s) && door_may_login(d) && !d->account.handle)
-		stream_write(&d->stream, STR("250-AUTH PLAIN LOGIN\r\n"));
+		say_mechanisms(d);
 	stream_write(&d->stream, STR("250-8BITMIME\r\n250-BINARYMIME\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n"));
 	say_limits(s);
 	stream_write(&d->stream, STR("250 ENHANCEDSTATUSCODES\r\n"));

@@ -131,12 +131,20 @@ void handle_release(struct shard *s, struct handle *h)
 	account_put(a);
 }
 
+static struct peer *edge_peer(const struct handles *h, struct holder who)
+{
+	struct peer *p = who.role == ROLE_EDGE_USER && who.index < h->edges.n ? h->edges.v[who.index].peer : NULL;
+
+	return p && peer_life(p) == who.life ? p : NULL;
+}
+
 void handle_revoke(struct shard *s, struct handle *h)
 {
 	struct ipc_revoked r = { .handle = h->number };
+	struct peer *p = h->peer ? h->peer : edge_peer(&s->handles, h->holder);
 
-	if (h->peer)
-		ipc_revoked_cast(h->peer, &r);
+	if (p)
+		ipc_revoked_cast(p, &r);
 	handle_release(s, h);
 }
 
@@ -155,12 +163,26 @@ void handles_revoke_account(struct shard *s, struct account *a)
 			handle_revoke(s, s->handles.slots.v[i]);
 }
 
-static void note_gone(struct handles *h, uint16_t edge, uint32_t life)
+static struct edge_seen *edge_seen(struct handles *h, uint16_t edge)
 {
 	while (h->edges.n <= edge)
 		vec_push(&h->edges);
-	if (h->edges.v[edge].gone_life < life)
-		h->edges.v[edge].gone_life = life;
+	return &h->edges.v[edge];
+}
+
+void handles_edge_present(struct shard *s, struct peer *p)
+{
+	edge_seen(&s->handles, peer_index(p))->peer = p;
+}
+
+static void note_gone(struct handles *h, uint16_t edge, uint32_t life)
+{
+	struct edge_seen *e = edge_seen(h, edge);
+
+	if (e->gone_life < life)
+		e->gone_life = life;
+	if (e->peer && peer_life(e->peer) <= life)
+		e->peer = NULL;
 }
 
 /* Edges of one index come one after another, commands side by side. */

@@ -73,6 +73,7 @@ struct handle {
 
 struct edge_seen {
 	uint32_t gone_life; /* the newest life whose channel is gone */
+	struct peer *peer;  /* of the life that said it is there; NULL: none */
 };
 
 struct handles {
@@ -105,6 +106,8 @@ void handle_revoke(struct shard *s, struct handle *h); /* tells the edge, too */
 void handles_revoke_account(struct shard *s, struct account *a);
 /* Those of the account that edges hold and the function picks. */
 void handles_revoke_some(struct shard *s, struct account *a, bool (*picks)(const struct handle *h, uint32_t arg), uint32_t arg);
+/* The edge is there, to be told of its handles that end. */
+void handles_edge_present(struct shard *s, struct peer *p);
 /* All handles of an edge of that life or one before, or of that command, end. */
 void handles_holder_gone(struct shard *s, struct holder who);
 

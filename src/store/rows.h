@@ -22,6 +22,7 @@
  * In the directory's:
  *   d domain         domain_row                     a domain 0 local entry_row
  *   l domain 0 local alias_row                      i account        address
+ *   s                the installation's secret: 32 random bytes
  *   w account        domain, local: being made, deleted or retired
  *   z account        retired_row: deleted, kept for undelete
  *   b directory      the numbers of the last two runs of backup into it

@@ -68,9 +68,11 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 /* Handlers, by family; the table is in service.c. */
 #define STORE_HANDLERS(X)                                                                                              \
 	X(credential, CREDENTIAL)                                                                                      \
+	X(installation, INSTALLATION)                                                                                  \
 	X(certificate_owner, CERTIFICATE_OWNER)                                                                        \
 	X(grant, GRANT)                                                                                                \
 	X(open_account, OPEN_ACCOUNT)                                                                                  \
+	X(present, PRESENT)                                                                                            \
 	X(logout, LOGOUT)                                                                                              \
 	X(resolve, RESOLVE)                                                                                            \
 	X(owns, OWNS)                                                                                                  \

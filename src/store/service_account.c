@@ -81,6 +81,16 @@ void serve_certificate_owner(void *ctx, struct ipc_call *c, const void *msg)
 	arena_fini(&ar);
 }
 
+SUSPENDS void serve_installation(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct ipc_installation_reply r = { 0 };
+	struct store *s = ctx;
+	enum outcome o = installation_secret(&s->directory, call_arena(c), &r.secret);
+
+	(void)msg;
+	ipc_installation_reply_send(c, o, &r);
+}
+
 /* Against the records as they are now: what auth has checked may have changed meanwhile. */
 static enum outcome check_grant(struct store *s, const struct ipc_grant *q, struct arena *ar, int64_t *expires_s)
 {
@@ -147,6 +157,12 @@ void serve_open_account(void *ctx, struct ipc_call *c, const void *msg)
 		account_put(a);
 	}
 	ipc_open_account_reply_send(c, o, &r);
+}
+
+void serve_present(void *ctx, struct ipc_call *c, const void *msg)
+{
+	(void)msg;
+	handles_edge_present(&((struct store *)ctx)->shard, call_peer(c));
 }
 
 void serve_logout(void *ctx, struct ipc_call *c, const void *msg)

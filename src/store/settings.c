@@ -7,10 +7,12 @@
 #include "store/settings.h"
 
 #include "base/die.h"
+#include "base/rng.h"
 #include "ipc/words.h"
 
 #define ROW_MAX ((size_t)1 << 20)
 #define CODE_USE_EVERY_S 60
+#define INSTALLATION_SIZE 32
 
 /* ---- reading */
 
@@ -504,4 +506,21 @@ SUSPENDS enum outcome pin_delete(struct directory *d, const struct ipc_pin_delet
 		handles_revoke_some(d->shard, c.a, of_no_code, 0);
 	}
 	return end(&c, o);
+}
+
+SUSPENDS enum outcome installation_secret(struct directory *d, struct arena *ar, struct str *out)
+{
+	enum outcome o = OK;
+
+	if (!directory_lock(d))
+		return TRY_LATER;
+	if (!read_row(d->part.port, PARTITION_DIRECTORY, key_of('s'), ar, out)) {
+		char *p = arena_alloc(ar, INSTALLATION_SIZE);
+
+		rng_bytes(p, INSTALLATION_SIZE);
+		*out = str_of(p, INSTALLATION_SIZE);
+		engine_put(partition_batch(&d->part), STR("s"), *out);
+		o = commit_directory(d);
+	}
+	return directory_unlock(d, o);
 }

@@ -43,6 +43,8 @@ SUSPENDS enum outcome pin_delete(struct directory *d, const struct ipc_pin_delet
 /* The account that has pinned it. NO_SUCH: nobody's, or several accounts'. */
 enum outcome pin_owner(struct directory *d, struct str fingerprint, uint64_t *account) MUST_USE;
 bool pin_exists(struct engine_port *p, uint64_t account, struct str fingerprint);
+/* The installation's own secret, made when it is asked for first. */
+SUSPENDS enum outcome installation_secret(struct directory *d, struct arena *ar, struct str *out) MUST_USE;
 /* Notes that the code was used, at most once a minute; written with the account's next commit. */
 void code_used(struct account *a, uint32_t id, struct str ip, uint8_t service);
 

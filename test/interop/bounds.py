@@ -104,16 +104,24 @@ def _(s):
         assert lines[-1] == "421", lines
 
 
-@case("failed logins: the last allowed one is answered as wrong, then even the right password must wait")
+@case("failed logins: the last allowed one is answered as wrong, then even the right password must wait, and connections are turned away")
 def _(s):
     with Changed(s, login_failures=3):
+        early = Raw(s, "imap")
         for i in range(3):
             with Raw(s, "imap") as c:
                 check_in("AUTHENTICATIONFAILED", c.imap("LOGIN alice@demo.test wrong")[-1])
-        with Raw(s, "imap") as c:
-            answer = c.imap("LOGIN alice@demo.test demo")[-1]
-            assert answer.startswith("x NO") and "LIMIT" in answer, answer
+        answer = early.imap("LOGIN alice@demo.test demo")[-1]
+        assert answer.startswith("x NO") and "LIMIT" in answer, answer
+        for service, word in (("imap", "* BYE [LIMIT]"), ("pop3", "-ERR [SYS/TEMP]"), ("submission", "421 4.7.0")):
+            line, c = greeting(s, service)
+            check_equal(line, word + " Too many failed logins from your network, try again later")
+            c.close()
         expect(deliver(s, "alice", letter("logins are closed")), 250)
+        check_in("127.0.0.1/32\t", s.run("ban", "list"))
+        s.run("ban", "remove", "127.0.0.1")
+        check_equal(s.run("ban", "list"), "")
+        s.imap().logout()
 
 
 @case("a letter at the size limit is taken, one byte more is refused; the same for APPEND")

@@ -82,12 +82,14 @@ def group_of(leader):
 class Server:
     """settings: {"limits": {"letter_rate": 5}, "": {"disk_reserve": "1M"}} is added to the configuration, "" being its top level.
     embedded: all roles in one process (-X). unprivileged: as a user without rights, also when the test is root's.
-    without_tls_login: passwords are taken without TLS where a service has a choice."""
+    without_tls_login: passwords are taken without TLS where a service has a choice. listener_options: statements for each listener of users."""
 
-    def __init__(self, settings=None, embedded=False, unprivileged=False, without_tls_login=True, accounts=("alice", "bob"), level="info"):
+    def __init__(self, settings=None, embedded=False, unprivileged=False, without_tls_login=True, accounts=("alice", "bob"), level="info",
+                 listener_options=""):
         self.settings = {b: dict(v) for b, v in (settings or {}).items()}
         self.embedded, self.unprivileged = embedded, unprivileged and os.getuid() == 0
         self.without_tls_login, self.accounts, self.level = without_tls_login, accounts, level
+        self.listener_options = listener_options
         self.host, self.hostname, self.domain, self.password = "127.0.0.1", HOSTNAME, DOMAIN, PASSWORD
         self.dir = tempfile.mkdtemp(prefix="sp-")
         os.chmod(self.dir, 0o755)
@@ -125,6 +127,7 @@ class Server:
         lines += ["%s { %s }" % (name, "; ".join("%s %s" % kv for kv in values.items())) for name, values in blocks.items()]
         for name in SERVICES:
             plain = "; auth_without_tls yes" if self.without_tls_login and name in PLAIN else ""
+            plain += "; " + self.listener_options if self.listener_options and name != "smtp" else ""
             lines.append("listen %s { address 127.0.0.1; port %d%s }" % (name, self.port[name], plain))
         return "\n".join(lines + self.extra_listeners) + "\n"
 

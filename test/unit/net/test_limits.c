@@ -49,7 +49,7 @@ static void rates_slide(void **state)
 		assert_true(limits_count(&l, a, LIMIT_LETTERS, 10, 60000, 1000));
 	assert_false(limits_count(&l, a, LIMIT_LETTERS, 10, 60000, 1000));
 	assert_true(limits_over(&l, a, LIMIT_LETTERS, 10, 60000, 1000));
-	assert_false(limits_over(&l, a, LIMIT_LOGIN_FAILURES, 10, 60000, 1000)); /* each kind on its own */
+	assert_false(limits_over(&l, a, LIMIT_CONNECTIONS, 10, 60000, 1000)); /* each kind on its own */
 	assert_false(limits_over(&l, STR("192.0.2.2"), LIMIT_LETTERS, 10, 60000, 1000));
 	/* half a window later about half of what was counted still stands */
 	assert_true(limits_over(&l, a, LIMIT_LETTERS, 5, 60000, 60000 + 30000));
@@ -74,13 +74,31 @@ static void quiet_addresses_are_forgotten(void **state)
 	limits_fini(&l);
 }
 
+static void bans(void **state)
+{
+	struct limits l;
+
+	(void)state;
+	limits_init(&l);
+	limits_ban(&l, STR("192.0.2.9/32"), 5000);
+	limits_ban(&l, STR("2001:db8:1:2::/64"), 5000);
+	assert_true(limits_banned(&l, STR("192.0.2.9"), 4999));
+	assert_false(limits_banned(&l, STR("192.0.2.9"), 5000));
+	assert_false(limits_banned(&l, STR("192.0.2.8"), 0));
+	assert_true(limits_banned(&l, STR("2001:db8:1:2:9::1"), 0));
+	assert_false(limits_banned(&l, STR("2001:db8:1:3::1"), 0));
+	limits_ban(&l, STR("192.0.2.9/32"), 0);
+	assert_false(limits_banned(&l, STR("192.0.2.9"), 0));
+	limits_fini(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connections_are_bounded_in_all_and_by_address),
 		cmocka_unit_test(ipv6_counts_by_64_and_mapped_as_ipv4),
 		cmocka_unit_test(rates_slide),
-		cmocka_unit_test(quiet_addresses_are_forgotten),
+		cmocka_unit_test(bans), cmocka_unit_test(quiet_addresses_are_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

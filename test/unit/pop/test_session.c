@@ -107,8 +107,8 @@ static void capabilities(void **state)
 	(void)state;
 	f.conf->limits.pop_login_delay_ms = 60001;
 	says(STR("CAPA\r\n" LOGIN "CAPA\r\nQUIT\r\n"),
-		HELLO CAPAS "LOGIN-DELAY 61\r\nUSER\r\n.\r\n+OK Send PASS\r\n+OK 3 messages\r\n" CAPAS
-			    "LOGIN-DELAY 61\r\nUSER\r\nIMPLEMENTATION Sallyport\r\n.\r\n+OK Bye\r\n");
+		HELLO CAPAS "LOGIN-DELAY 61\r\nUSER\r\nSASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN\r\n.\r\n+OK Send PASS\r\n+OK 3 messages\r\n" CAPAS
+			    "LOGIN-DELAY 61\r\nUSER\r\nSASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN\r\nIMPLEMENTATION Sallyport\r\n.\r\n+OK Bye\r\n");
 }
 
 /* RFC 6856. */

@@ -54,8 +54,10 @@ static SUSPENDS enum outcome ask_store(const struct appending *a, const struct i
 		.mailbox = a->name,
 		.size = a->size + x->literal.size,
 		.messages = (uint32_t)a->v.n + 1 };
+	enum outcome o;
 
-	return x->literal.sync ? ipc_room_for(a->im->d->account.store, &m) : OK;
+	o = x->literal.sync ? ipc_room_for(a->im->d->account.store, &m) : OK;
+	return o == UNANSWERED ? TRY_LATER : o; /* nothing was asked for that could have been done */
 }
 
 /* All bytes of the message. */

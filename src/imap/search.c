@@ -210,6 +210,8 @@ SUSPENDS enum outcome imap_search(struct imap *im, struct cur *args)
 		.keys = s.keys,
 		.n_keys = s.n };
 
+	if (o == OK && s.charset && im->utf8) /* RFC 6855 3 */
+		return imap_fail(im, BAD_SYNTAX, STR(""), STR("With UTF8=ACCEPT everything is UTF-8: no CHARSET"));
 	if (o == OK && s.bad_charset)
 		return refuse(im, &m, imap_fail(im, FAILED, STR("BADCHARSET (US-ASCII UTF-8)"), STR("That charset is not known here")));
 	if (o == OVER_LIMIT || (o == OK && record_size(&s) > IPC_RECORD_MAX))

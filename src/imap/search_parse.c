@@ -413,6 +413,7 @@ static void charset(struct cur *c, struct arena *a, struct imap_search *out)
 	imap_need_sp(c);
 	name = imap_astring(c, a);
 	imap_need_sp(c);
+	out->charset = true;
 	out->bad_charset = !str_ieq(name, STR("US-ASCII")) && !str_ieq(name, STR("UTF-8"));
 }
 

@@ -18,6 +18,7 @@ struct imap_search {
 	bool extended;	  /* RETURN was given */
 	unsigned results; /* IMAP_RETURN_* bits; ALL when nothing is said */
 	bool modseq;	  /* MODSEQ is among the keys */
+	bool charset;	  /* there is a CHARSET */
 	bool bad_charset; /* CHARSET named something else than US-ASCII and UTF-8 */
 };
 

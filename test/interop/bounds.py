@@ -283,6 +283,72 @@ def _(s):
         assert n < 25, "%d bad commands" % n
 
 
+def append(c, mailbox, *messages):
+    """One APPEND of all, without waiting; the tagged answer."""
+    c.send(b"x APPEND %s" % mailbox.encode() + b"".join(b" {%d+}\r\n" % len(m) + m for m in messages) + b"\r\n")
+    return c.imap_until()[-1]
+
+
+@case("IMAP: the messages of one APPEND, and their octets, at their limits; all of them are kept or none")
+def _(s):
+    s.add_account("many")
+    with Changed(s, imap_append_messages=3, imap_append="64K"), Raw(s, "imap").imap_login("many") as c:
+        small = letter("small")
+        check_in("APPENDUID", append(c, "INBOX", small, small, small))
+        check_in("[LIMIT]", append(c, "INBOX", small, small, small, small))
+        half = letter("half", "x" * 70 + "\r\n")
+        half += b"y" * (32 * 1024 - len(half))
+        check_in("APPENDUID", append(c, "INBOX", half, half))
+        check_in("[LIMIT]", append(c, "INBOX", half, half + b"z"))
+        check_in("APPENDUID", append(c, "INBOX", half * 3))  # one alone is as large as a message may be
+        check_equal(c.imap("STATUS INBOX (MESSAGES)")[0], '* STATUS "INBOX" (MESSAGES 6)')
+        check_equal(c.imap("NOOP")[-1], "x OK NOOP completed")
+
+
+@case("IMAP: a quota is told as it is, and refuses before the upload and after it; together with others a message is counted")
+def _(s):
+    s.add_account("tight")
+    s.run("account", "set", "tight@demo.test", "quota", "20K")
+    s.run("account", "set", "tight@demo.test", "quota-messages", "4")
+    with Raw(s, "imap").imap_login("tight") as c:
+        check_equal(c.imap('GETQUOTA ""')[0], '* QUOTA "" (STORAGE 0 20 MESSAGE 0 4)')
+        check_in("APPENDUID", append(c, "INBOX", letter("one"), letter("two")))
+        check_equal(c.imap("GETQUOTAROOT Sent")[:2], ['* QUOTAROOT "Sent" ""', '* QUOTA "" (STORAGE 1 20 MESSAGE 2 4)'])
+        check_in("[OVERQUOTA]", append(c, "INBOX", letter("a"), letter("b"), letter("c")))
+        check_in("[OVERQUOTA]", append(c, "INBOX", letter("large", "x" * 60 + "\r\n" * 10300)))
+        check_in("[OVERQUOTA]", c.imap("APPEND INBOX {21000}")[-1])
+        check_in("[TRYCREATE]", c.imap("APPEND nowhere {21000}")[-1])
+        c.imap("SELECT INBOX")
+        check_equal(c.imap("COPY 1 Sent")[-1][:4], "x OK")
+        check_in("[OVERQUOTA]", c.imap("COPY 1:2 Sent")[-1])
+        check_equal(c.imap('GETQUOTA ""')[-2], '* QUOTA "" (STORAGE 1 20 MESSAGE 3 4)')
+
+
+@case("IMAP: LIST with STATUS of some thousand mailboxes, in bounded memory")
+def _(s):
+    s.add_account("boxes")
+    n = 2500
+    with Raw(s, "imap").imap_login("boxes") as c:
+        for at in range(0, n, 100):
+            c.send("".join("c%d CREATE b/%04d\r\n" % (i, i) for i in range(at, at + 100)))
+            for i in range(at, at + 100):
+                assert c.line().startswith("c%d OK" % i)
+
+        def memory():
+            total = 0
+            for pid in s.pids("edge-user"):
+                with open("/proc/%d/status" % pid) as f:
+                    total += sum(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+            return total
+        before = memory()
+        lines = c.imap('LIST "" b/* RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE DELETED HIGHESTMODSEQ))')
+        check_equal(sum(line.startswith("* LIST") for line in lines), n)
+        check_equal(sum(line.startswith("* STATUS") for line in lines), n)
+        assert memory() - before < 4096, "%d KiB more" % (memory() - before)
+        lines = c.imap('LIST (SPECIAL-USE RECURSIVEMATCH) "" *')
+        check_equal(len(lines), 6)
+
+
 @case("timeouts: a client that says nothing is told so and dropped")
 def _(s):
     with Changed(s, block="timeouts", smtp_greeting="700ms", smtp_command="700ms", imap_login="700ms"):

@@ -100,7 +100,7 @@ SUSPENDS void host_check_name(struct dns *dns, struct str hostname, const struct
 	check_family(dns, hostname, AF_INET, own, a, r, &n_found);
 	check_family(dns, hostname, AF_INET6, own, a, r, &n_found);
 	if (!n_found)
-		report_warning(r, "name", "add an A record (and AAAA) with this machine's address", "%.*s has no address", STR_ARG(hostname));
+		report_problem(r, "name", "add an A record (and AAAA) with this machine's address", "%.*s has no address", STR_ARG(hostname));
 }
 
 static SUSPENDS void check_ptr(struct dns *dns, struct str hostname, const struct conf_address *address, struct arena *a, struct report *r)
@@ -111,11 +111,11 @@ static SUSPENDS void check_ptr(struct dns *dns, struct str hostname, const struc
 	snprintf(way_out, sizeof way_out, "have whoever gave you the address set its PTR record to %.*s; others refuse mail without it", STR_ARG(hostname));
 	dns_ask(dns, dns_ptr_name(address->family, address->bytes, a), DNS_PTR, a, &ptr);
 	if (ptr.result != DNS_OK) {
-		report_warning(r, "ptr", way_out, "%s has no name (%s)", address->text, dns_result_name(ptr.result));
+		report_problem(r, "ptr", way_out, "%s has no name (%s)", address->text, dns_result_name(ptr.result));
 		return;
 	}
 	if (ptr.n != 1 || !dns_name_eq(ptr.records[0].name, hostname)) {
-		report_warning(r, "ptr", way_out, "%s has %s%.*s, and %.*s is what this server says in EHLO", address->text,
+		report_problem(r, "ptr", way_out, "%s has %s%.*s, and %.*s is what this server says in EHLO", address->text,
 			ptr.n == 1 ? "the name " : "several names, as ", STR_ARG(ptr.records[0].name), STR_ARG(hostname));
 		return;
 	}
@@ -123,7 +123,7 @@ static SUSPENDS void check_ptr(struct dns *dns, struct str hostname, const struc
 	if (back.result == DNS_OK && dns_answer_has(&back, address))
 		report_ok(r, "ptr", "%s is %.*s, and that has this address", address->text, STR_ARG(hostname));
 	else
-		report_warning(r, "ptr", "add the address to the name's records", "%s has the name %.*s, which does not have this address", address->text,
+		report_problem(r, "ptr", "add the address to the name's records", "%s has the name %.*s, which does not have this address", address->text,
 			STR_ARG(hostname));
 }
 

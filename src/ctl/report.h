@@ -14,6 +14,7 @@ enum report_level { REPORT_OK, REPORT_WARNING, REPORT_ERROR };
 struct report {
 	bool json;
 	bool quiet; /* what is ok is not told */
+	bool strict; /* report_problem is an error */
 	unsigned n[3]; /* findings by level */
 	struct buf out; /* under --json: the array so far, without its end */
 };
@@ -30,6 +31,10 @@ void report_print_json(struct report *r); /* the array alone, with a newline */
 #define report_ok(r, check, ...) report_add((r), REPORT_OK, (check), NULL, __VA_ARGS__)
 #define report_warning(r, check, way_out, ...) report_add((r), REPORT_WARNING, (check), (way_out), __VA_ARGS__)
 #define report_error(r, check, way_out, ...) report_add((r), REPORT_ERROR, (check), (way_out), __VA_ARGS__)
+
+/* A warning where things may still be on their way (quickstart), an error where they should be there (doctor). */
+#define report_problem(r, check, way_out, ...) \
+	report_add((r), (r)->strict ? REPORT_ERROR : REPORT_WARNING, (check), (way_out), __VA_ARGS__)
 
 /* Appends a JSON string with its quotes; bytes that are no UTF-8 text become '?'. */
 void json_add(struct buf *out, struct str s);

@@ -52,7 +52,7 @@ class Zones:
 
     def write_zone(self, name):
         self.write(name + ".zone", "$ORIGIN %s.\n$TTL 60\n@ SOA ns.%s. me.%s. %d 3600 600 86400 30\n@ NS ns\nns A 127.0.0.1\n%s" % (
-            name, name, name, int(time.time()), self.zones[name]))
+            name, name, name, time.time_ns() // 10**7 % 2**32, self.zones[name]))
 
     def knot_conf(self):
         lines = ["server:", "  listen: %s@%d" % (self.address, self.knot_port), "  rundir: " + self.dir, "log:", "- target: stderr", "  any: warning",
@@ -122,21 +122,27 @@ class Zones:
             time.sleep(0.05)
 
     def change(self, name, text):
-        """Another text for a zone; true for the resolver after its cache's second."""
+        """Another text for a zone; the resolver begins anew, so it remembers nothing of the old one."""
         self.zones[name] = text
         self.write_zone(name)
         subprocess.run(["knotc", "-c", self.path("knot.conf"), "-b", "zone-reload", name], check=True, stdout=subprocess.DEVNULL)
-        time.sleep(1.2)
+        self.processes.remove(self.unbound)
+        self.end(self.unbound)
+        self.unbound = self.spawn(self.unbound_port, "unbound", "-d", "-c", self.path("unbound.conf"))
+
+    @staticmethod
+    def end(p):
+        if p.poll() is None:
+            p.send_signal(signal.SIGTERM)
+            try:
+                p.wait(5)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.wait()
 
     def close(self):
         for p in reversed(self.processes):
-            if p.poll() is None:
-                p.send_signal(signal.SIGTERM)
-                try:
-                    p.wait(5)
-                except subprocess.TimeoutExpired:
-                    p.kill()
-                    p.wait()
+            self.end(p)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):

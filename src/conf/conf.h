@@ -40,6 +40,12 @@ struct conf_address {
 	char text[46];      /* canonical, as inet_ntop writes it */
 };
 
+#define CONF_PERCENTS_MAX 8
+struct conf_percents {
+	uint8_t v[CONF_PERCENTS_MAX]; /* ascending, 1 to 100 */
+	uint8_t n;
+};
+
 struct conf_networks {
 	struct cidr *v;
 	size_t n; /* 0: none are given */
@@ -166,6 +172,7 @@ struct conf_limits {
 	uint32_t codes_max; /* authorization codes of an account */
 	uint64_t quota_size;     /* an account without one of its own; 0: none */
 	uint32_t quota_messages; /* likewise */
+		struct conf_percents quota_warnings;
 };
 
 struct conf_timeouts {

@@ -19,6 +19,7 @@ enum conf_type {
 	CONF_TYPE_RESOLVERS, /* struct conf_resolvers */
 	CONF_TYPE_NAMES,     /* struct conf_names */
 	CONF_TYPE_NETWORKS,  /* struct conf_networks */
+	CONF_TYPE_PERCENTS,  /* struct conf_percents */
 	CONF_TYPE_COUNT_
 };
 

@@ -354,6 +354,24 @@ static bool parse_names(const struct conf_setting *s, const struct conf_words *w
 	return true;
 }
 
+static bool parse_percents(const struct conf_setting *s, const struct conf_words *w, void *at, struct buf *why)
+{
+	struct conf_percents *list = at;
+	uint32_t last = 0, v;
+
+	(void)s;
+	list->n = 0;
+	if (w->n == 1 && str_eq(w->v[0], STR("none")))
+		return true;
+	for (size_t i = 0; i < w->n && i < CONF_PERCENTS_MAX; i++) {
+		if (!str_to_u32(w->v[i], &v) || v <= last || v > 100)
+			return refuse(why, w->v[i], "is not a percentage above the one before; give numbers from 1 to 100 that ascend, or none");
+		list->v[list->n++] = (uint8_t)v;
+		last = v;
+	}
+	return true;
+}
+
 static bool parse_networks(const struct conf_setting *s, const struct conf_words *w, void *at, struct buf *why)
 {
 	struct conf_networks *list = at;
@@ -452,6 +470,17 @@ static void show_names(const struct conf_setting *s, const void *at, struct buf 
 		buf_addz(out, "none");
 }
 
+static void show_percents(const struct conf_setting *s, const void *at, struct buf *out)
+{
+	const struct conf_percents *list = at;
+
+	(void)s;
+	for (size_t i = 0; i < list->n; i++)
+		buf_addf(out, "%s%u", i ? " " : "", (unsigned)list->v[i]);
+	if (list->n == 0)
+		buf_addz(out, "none");
+}
+
 static void show_networks(const struct conf_setting *s, const void *at, struct buf *out)
 {
 	const struct conf_networks *list = at;
@@ -485,6 +514,7 @@ static const struct type {
 	[CONF_TYPE_RESOLVERS] = { "addresses", parse_resolvers, show_resolvers, false, true },
 	[CONF_TYPE_NAMES] = { "names", parse_names, show_names, false, true },
 	[CONF_TYPE_NETWORKS] = { "networks", parse_networks, show_networks, false, true },
+	[CONF_TYPE_PERCENTS] = { "percentages", parse_percents, show_percents, false, true },
 };
 
 const char *conf_type_name(const struct conf_setting *s)

@@ -101,7 +101,7 @@ static struct store_limits limits_of(const struct store_role *r)
 {
 	const struct conf *c = r->host->conf->conf;
 
-	return (struct store_limits){ .message_size_max = c->limits.message_size_max,
+	struct store_limits l = { .message_size_max = c->limits.message_size_max,
 		.mailbox_name_size_max = c->limits.mailbox_name_size_max, .mailbox_depth_max = c->limits.mailbox_depth_max,
 		.mailboxes_max = c->limits.mailboxes_max,
 		.saved_ranges_max = c->limits.imap_saved_ranges_max, .codes_max = c->limits.codes_max,
@@ -110,6 +110,9 @@ static struct store_limits limits_of(const struct store_role *r)
 		.sent_window_ms = c->store.sent_window_ms, .pop_messages_max = c->limits.pop_messages_max, .pop_login_delay_ms = c->limits.pop_login_delay_ms,
 		.keep_expunged_ms = c->store.keep_expunged_ms, .keep_audit_ms = c->store.keep_audit_ms, .command_ms = c->timeouts.command_ms,
 		.hostname = c->hostname };
+
+	memcpy(l.quota_warnings, c->limits.quota_warnings.v, c->limits.quota_warnings.n);
+	return l;
 }
 
 static void store_reconfigured(void *self)

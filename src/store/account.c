@@ -450,6 +450,9 @@ static bool load_credential(struct account *a)
 		a->quota_bytes = c.quota_bytes ? c.quota_bytes : a->shard->limits->quota_bytes;
 		a->quota_messages = c.quota_messages ? c.quota_messages : a->shard->limits->quota_messages;
 	}
+	buf_reset(&v);
+	if (ok && engine_get(a->part.port, NULL, a->id, STR("q"), &v))
+		ok = quota_row_decode(buf_str(&v), &a->quota_warned);
 	buf_fini(&v);
 	return ok;
 }

@@ -49,6 +49,7 @@ struct account {
 	struct str address; /* heap */
 	struct head_row head;
 	uint64_t quota_bytes, quota_messages;	/* 0: none */
+	uint8_t quota_warned;			/* per cent that its owner was told of */
 	struct VEC(struct mailbox *) mailboxes; /* by name, parents before children */
 	struct VEC(struct str) subscriptions;	/* sorted; heap */
 	struct VEC(struct mailbox *) changed;	/* touched by the forming batch: pinned */

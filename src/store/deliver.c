@@ -9,6 +9,7 @@
 #include "base/die.h"
 #include "ipc/words.h"
 #include "store/names.h"
+#include "store/quota.h"
 
 #include <string.h>
 
@@ -260,6 +261,8 @@ enum outcome letter_stage(struct account *a, struct str delivery, const struct l
 		if (maybe && !mailbox_view(m))
 			return TRY_LATER;
 	} while (maybe || (delivery.n && a->part.staged != serial)); /* another may have brought it meanwhile */
+	if (delivery.n && !l->moved_in)
+		quota_before(a);
 	o = check(a, l, size);
 	if (o == OK && m->uidnext == UINT32_MAX)
 		o = OVER_LIMIT;
@@ -271,6 +274,8 @@ enum outcome letter_stage(struct account *a, struct str delivery, const struct l
 		put_mark(a, tag, delivery, m, out->uid);
 	if (l->sent)
 		sent_put(a, m, l->sent, out->uid);
+	if (delivery.n && !l->moved_in)
+		quota_after(a);
 	out->serial = account_stage(a);
 	return OK;
 }

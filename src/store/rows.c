@@ -405,6 +405,20 @@ bool gone_row_decode(struct str v, struct gone_row *out)
 	return cur_ok(&c) && mailbox_row_decode(cur_rest(&c), &out->mailbox);
 }
 
+void quota_row_encode(uint8_t warned, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_u8(out, warned);
+}
+
+bool quota_row_decode(struct str v, uint8_t *warned)
+{
+	struct cur c = value_cur(v);
+
+	*warned = cur_le8(&c);
+	return cur_done(&c);
+}
+
 void retired_row_encode(const struct retired_row *r, struct buf *out)
 {
 	put_u8(out, VERSION);

@@ -18,6 +18,7 @@
  *   K fingerprint    pin_row
  *   l                counter: the anchor of UIDLs
  *   Y id body        sent_row, by hashes            y time id body   no value: sent rows by age
+ *   q                quota_row: what its owner was told of
  *   k rules chunk    hidden_row: emails that POP deleted and kept
  * In the directory's:
  *   d domain         domain_row                     a domain 0 local entry_row
@@ -239,6 +240,8 @@ void deleted_row_encode(const struct deleted_row *r, struct buf *out);
 bool deleted_row_decode(struct str v, struct deleted_row *out);
 void gone_row_encode(const struct gone_row *r, struct buf *out);
 bool gone_row_decode(struct str v, struct gone_row *out);
+void quota_row_encode(uint8_t warned, struct buf *out); /* per cent */
+bool quota_row_decode(struct str v, uint8_t *warned);
 void retired_row_encode(const struct retired_row *r, struct buf *out);
 bool retired_row_decode(struct str v, struct retired_row *out);
 void parts_row_encode(struct str prefix, struct str index, struct buf *out);

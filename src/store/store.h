@@ -20,6 +20,7 @@ struct store_limits {
 	uint32_t saved_ranges_max; /* of a search result that is kept */
 	uint64_t quota_bytes;  /* of accounts without their own; 0: none */
 	uint64_t quota_messages;
+	uint8_t quota_warnings[8]; /* per cent, ascending; 0 ends them */
 	uint32_t codes_max; /* authorization codes of an account, at most CODES_MAX; 0: that many */
 	int64_t sent_window_ms; /* between the copies of a letter that was sent */
 	uint32_t pop_messages_max; /* of a POP maildrop; 0: any */

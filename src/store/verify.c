@@ -565,6 +565,7 @@ static void check_anchor(struct checked_account *c)
 static SUSPENDS void check_account(struct run *r, uint64_t id)
 {
 	struct checked_account *c = mem_new(struct checked_account);
+	uint8_t warned;
 	struct buf v;
 
 	c->r = r;
@@ -574,6 +575,8 @@ static SUSPENDS void check_account(struct run *r, uint64_t id)
 	if (get(r, id, key_of('H'), &v)) { /* else it is being made or deleted, or V11 tells */
 		if (!head_row_decode(buf_str(&v), &c->head))
 			bad(r, "V8", "account %" PRIu64 ": its head does not decode", id);
+		if (get(r, id, key_of('q'), &v) && !quota_row_decode(buf_str(&v), &warned))
+			bad(r, "V8", "account %" PRIu64 ": what was told of its quota does not decode", id);
 		walk(c, 'B', load_mailbox);
 		check_names(c);
 		walk(c, 'M', walk_message);

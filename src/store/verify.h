@@ -7,7 +7,7 @@
  *   V5  every reference has the message or queued letter that it names
  *   V6  every body without references is a garbage candidate
  *   V7  a mailbox's counters are those of its messages
- *   V8  an account's usage is that of its mailboxes
+ *   V8  an account's usage is that of its mailboxes, and what was told of its quota decodes
  *   V9  mailbox names are valid and unique, INBOX is there, ids and uidvalidities are below their counters
  *   V10 every parts row has its message row
  *   V11 every account of the directory has its rows, and every domain's duty account exists; aliases decode

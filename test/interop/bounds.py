@@ -11,7 +11,7 @@ from client import Raw, deliver, empty, expect, letter, subjects, uids, wait_unt
 from server import Server
 from tap import case, check_equal, check_in
 
-SETTINGS = {"pools": {"strangers": 1, "users": 1}}
+SETTINGS = {"pools": {"strangers": 1, "users": 1}, "limits": {"quota_warnings": "none"}}
 
 
 class Changed:

@@ -105,16 +105,17 @@ static SUSPENDS enum outcome append(struct post *p, struct ipc_call *c, const st
 
 static void on_append(void *ctx, struct ipc_call *c, const void *msg)
 {
+	const struct ipc_append *m = msg;
 	struct post *p = ctx;
 	struct ipc_append_to_reply r = { 0 };
 	enum outcome o = TRY_LATER;
 
 	if (p->n_letters < POST_LETTERS_MAX && !p->stopping) {
 		p->n_letters++;
-		o = append(p, c, msg, &r);
+		o = append(p, c, m, &r);
 		p->n_letters--;
 	}
-	p->n_appended += o == OK;
+	p->n_appended += o == OK && !m->more ? m->part + 1 : 0;
 	ipc_append_reply_send(c, o, &(struct ipc_append_reply){ .uidvalidity = r.uidvalidity, .uid = r.uid });
 }
 

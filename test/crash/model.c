@@ -100,7 +100,8 @@ static void finish(struct model *m, const struct mark *k)
 		add(m, k, k->mailbox, k->letters[0].serial, k->letters[0].uid, 0);
 		break;
 	case WORK_APPEND:
-		add(m, k, k->mailbox, k->letters[0].serial, k->letters[0].uid, k->flags);
+		for (uint32_t i = 0; i < k->n; i++)
+			add(m, k, k->mailbox, k->letters[i].serial, k->letters[i].uid, k->flags);
 		break;
 	case WORK_COPY:
 	case WORK_MOVE:

@@ -150,27 +150,36 @@ static void do_deliver(struct worker *w)
 	end_letter(x);
 }
 
+#define APPEND_TOGETHER 3 /* messages of one APPEND at most: all of them or none */
+
 static void do_append(struct worker *w)
 {
 	struct mark m = begin(w, WORK_APPEND);
-	struct made_letter *x = arena_new(&w->arena, struct made_letter);
+	struct made_letter *x = arena_array(&w->arena, APPEND_TOGETHER, sizeof *x);
 	const struct held_mailbox box = w->mailboxes.v[below(w, w->mailboxes.n)];
 	struct ipc_append_to q = { .edge_life = 1, .handle = w->handle, .mailbox = str_z(box.name), .date_s = 1700000000 };
 	struct ipc_append_to_reply r = { 0 };
 
-	m.n = 1;
-	m.letters[0].serial = make_letter(w->load, x);
+	m.n = 1 + (uint32_t)below(w, APPEND_TOGETHER);
+	for (uint32_t i = 0; i < m.n; i++)
+		m.letters[i].serial = make_letter(w->load, &x[i]);
 	m.mailbox = box.id;
 	m.flags = q.flags = (uint32_t)below(w, 32);
-	q.index = buf_str(&x->index);
-	q.body = x->body.body;
 	sent(w, &m);
-	need(ipc_append_to(&w->load->world.post_store, &q, &r, NULL), "append_to");
-	m.letters[0].uid = r.uid;
+	for (q.part = 0; q.part < m.n; q.part++) {
+		q.more = q.part + 1 < m.n;
+		q.index = buf_str(&x[q.part].index);
+		q.body = x[q.part].body.body;
+		need(ipc_append_to(&w->load->world.post_store, &q, &r, NULL), "append_to");
+	}
+	for (uint32_t i = 0; i < m.n; i++)
+		m.letters[i].uid = r.uid + i;
 	m.uidvalidity = r.uidvalidity;
 	done(w, &m);
-	hold(w, m.letters[0].serial, m.mailbox, r.uid, m.flags);
-	end_letter(x);
+	for (uint32_t i = 0; i < m.n; i++) {
+		hold(w, m.letters[i].serial, m.mailbox, m.letters[i].uid, m.flags);
+		end_letter(&x[i]);
+	}
 }
 
 static void do_queue_put(struct worker *w)
@@ -277,7 +286,7 @@ static void do_flags(struct worker *w)
 	q.n_set = c.n;
 	m.flags = q.flags;
 	sent(w, &m);
-	need(ipc_set_flags(&w->load->world.edge_store, &q, &r, NULL), "set_flags");
+	need(ipc_set_flags(&w->load->world.edge_store, &q, &r, &w->arena), "set_flags");
 	done(w, &m);
 	for (uint32_t i = 0; i < c.n; i++)
 		w->letters.v[c.at[i]].flags = q.flags;

@@ -12,9 +12,33 @@ static void check_tls(struct conf_parser *p, const struct conf *c)
 {
 	if (c->tls.certificate.n && !c->tls.key.n)
 		conf_error(p, conf_line_of(p, conf_setting_find("tls", STR("certificate"))), "tls has a certificate without a key; add: key /path/to/key.pem");
+	if (c->n_certificates && !c->tls.certificate.n)
+		conf_error(p, c->certificates[0].line, "certificate for %s needs a default beside it, for clients that ask for no name; add: "
+			"tls { certificate /path; key /path }", c->certificates[0].names[0].p);
 	if (c->tls.key.n && !c->tls.certificate.n)
 		conf_error(p, conf_line_of(p, conf_setting_find("tls", STR("key"))),
 			"tls has a key without a certificate; add: certificate /path/to/cert.pem");
+}
+
+static const struct conf_certificate *name_taken(const struct conf *c, size_t before, size_t before_name, struct str name)
+{
+	for (size_t i = 0; i <= before; i++)
+		for (size_t k = 0; k < (i == before ? before_name : c->certificates[i].n_names); k++)
+			if (str_eq(c->certificates[i].names[k], name))
+				return &c->certificates[i];
+	return NULL;
+}
+
+static void check_certificate_names(struct conf_parser *p, const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_certificates; i++)
+		for (size_t k = 0; k < c->certificates[i].n_names; k++) {
+			const struct conf_certificate *other = name_taken(c, i, k, c->certificates[i].names[k]);
+
+			if (other)
+				conf_error(p, c->certificates[i].line, "the name %s has a certificate already, in line %u; remove one",
+					c->certificates[i].names[k].p, other->line);
+		}
 }
 
 /* Its TLS, if any, begins with the connection. */
@@ -186,6 +210,7 @@ void conf_check(struct conf_parser *p, struct conf *c)
 	if (!c->n_listeners)
 		conf_error(p, 0, "nothing to listen on; add: listen smtp { port 25 }");
 	check_tls(p, c);
+	check_certificate_names(p, c);
 	for (size_t i = 0; i < c->n_listeners; i++)
 		if (i == 0 || c->listeners[i].block != c->listeners[i - 1].block)
 			check_listener(p, c, &c->listeners[i]);

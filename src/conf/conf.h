@@ -102,6 +102,17 @@ struct conf_dns {
 	struct conf_names blocklists; /* zones that sallyport doctor asks about this server's addresses */
 };
 
+#define CONF_CERTIFICATES_MAX 200
+#define CONF_CERTIFICATE_NAMES_MAX 16
+
+/* A certificate for clients that ask for one of its names (SNI). */
+struct conf_certificate {
+	struct str names[CONF_CERTIFICATE_NAMES_MAX]; /* host names in lower case, or "*." and one */
+	size_t n_names;
+	struct str certificate, key; /* absolute paths */
+	unsigned line;
+};
+
 struct conf_pools {
 	uint32_t n_strangers, n_users, n_scan; /* processes */
 };
@@ -212,6 +223,8 @@ struct conf {
 	struct conf_timeouts timeouts;
 	struct conf_listener *listeners; /* in the order of the file */
 	size_t n_listeners;
+	struct conf_certificate *certificates; /* besides that of tls, which is the default */
+	size_t n_certificates;
 };
 
 /* What is wrong with a text: lines "file:line: what; suggestion\n". */

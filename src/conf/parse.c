@@ -37,6 +37,8 @@ struct conf_parser {
 	unsigned *block_lines;  /* by index in conf_blocks */
 
 	struct conf_listen_block *listen; /* the listen block being read */
+	struct conf_certificate certificate; /* the certificate block being read */
+	struct VEC(struct conf_certificate) certificates;
 	struct VEC(struct conf_listener) listeners;
 	unsigned n_listen;
 };
@@ -166,6 +168,59 @@ static void listen_close(struct conf_parser *p)
 	}
 }
 
+/* ------------------------------------------------------------------------------------------- certificate blocks */
+
+static bool name_ok(struct str name)
+{
+	return conf_hostname_ok(str_starts(name, STR("*.")) ? str_from(name, 2) : name);
+}
+
+static void certificate_open(struct conf_parser *p, const struct statement *st)
+{
+	struct conf_certificate *c = &p->certificate;
+
+	*c = (struct conf_certificate){ .line = st->line };
+	for (size_t i = 1; i < st->words.n; i++) {
+		char *name = arena_dupz(&p->conf->arena, st->words.v[i]);
+
+		for (char *z = name; *z; z++)
+			*z = ascii_lower(*z);
+		if (!name_ok(st->words.v[i])) {
+			conf_error(p, st->line, "'%.*s' is not a name for a certificate; give a host name (in A-labels, xn--...), or *. and one",
+				STR_ARG(shown(p, st->words.v[i])));
+			p->skipping = true;
+			return;
+		}
+		c->names[c->n_names++] = str_z(name);
+	}
+	for (size_t i = 0; i < conf_n_settings; i++)
+		if (conf_setting_in(&conf_settings[i], "certificate"))
+			p->setting_line[i] = 0;
+}
+
+static void certificate_close(struct conf_parser *p)
+{
+	const struct conf_certificate *c = &p->certificate;
+
+	if (!c->certificate.n || !c->key.n)
+		conf_error(p, c->line, "certificate for %s lacks %s; add it: %s /path/to/file.pem", c->names[0].p, c->certificate.n ? "its key" : "its file",
+			c->certificate.n ? "key" : "certificate");
+	else if (p->certificates.n == CONF_CERTIFICATES_MAX)
+		conf_error(p, c->line, "more than %d certificate blocks; join some", CONF_CERTIFICATES_MAX);
+	else
+		*vec_push(&p->certificates) = *c;
+}
+
+static void certificates_finish(struct conf_parser *p)
+{
+	struct conf *c = p->conf;
+
+	c->certificates = arena_array(&c->arena, p->certificates.n, sizeof *c->certificates);
+	c->n_certificates = p->certificates.n;
+	for (size_t i = 0; i < c->n_certificates; i++)
+		c->certificates[i] = p->certificates.v[i];
+}
+
 /* Whether there is a certificate is known at the end of the text only. */
 static void listeners_finish(struct conf_parser *p)
 {
@@ -207,6 +262,7 @@ static void unknown_block(struct conf_parser *p, const struct statement *st)
 static bool block_begin(struct conf_parser *p, const struct statement *st)
 {
 	bool is_listen = st->words.n && str_eq(st->words.v[0], STR("listen"));
+	bool is_certificate = st->words.n && str_eq(st->words.v[0], STR("certificate"));
 	unsigned *line;
 
 	if (st->bad)
@@ -220,13 +276,17 @@ static bool block_begin(struct conf_parser *p, const struct statement *st)
 		unknown_block(p, st);
 		return false;
 	}
-	if (st->words.n != (is_listen ? 2 : 1)) {
+	if (is_certificate && (st->words.n < 2 || st->words.n > 1 + CONF_CERTIFICATE_NAMES_MAX)) {
+		conf_error(p, st->line, "certificate takes 1 to %d names; write certificate mail.example.org { ... }", CONF_CERTIFICATE_NAMES_MAX);
+		return false;
+	}
+	if (!is_certificate && st->words.n != (is_listen ? 2 : 1)) {
 		conf_error(p, st->line, is_listen ? "listen takes one service; write listen smtp { ... }" :
 						    "block %s takes no value before its '{'; remove it", p->block->name);
 		return false;
 	}
 	line = &p->block_lines[p->block - conf_blocks];
-	if (!is_listen && *line) {
+	if (!is_listen && !is_certificate && *line) {
 		conf_error(p, st->line, "block %s is given twice; join it with the one in line %u", p->block->name, *line);
 		return false;
 	}
@@ -244,6 +304,8 @@ static void block_open(struct conf_parser *p, const struct statement *st)
 		p->block = &none;
 	if (!p->skipping && strcmp(p->block->name, "listen") == 0)
 		listen_open(p, st);
+	else if (!p->skipping && strcmp(p->block->name, "certificate") == 0)
+		certificate_open(p, st);
 }
 
 static void block_close(struct conf_parser *p)
@@ -254,6 +316,8 @@ static void block_close(struct conf_parser *p)
 	}
 	if (!p->skipping && strcmp(p->block->name, "listen") == 0)
 		listen_close(p);
+	else if (!p->skipping && strcmp(p->block->name, "certificate") == 0)
+		certificate_close(p);
 	p->block = NULL;
 	p->skipping = false;
 }
@@ -302,6 +366,8 @@ static void setting_set(struct conf_parser *p, const struct statement *st)
 	}
 	if (conf_setting_in(s, "listen"))
 		base = p->listen;
+	else if (conf_setting_in(s, "certificate"))
+		base = &p->certificate;
 	line = &p->setting_line[s - conf_settings];
 	if (*line) {
 		conf_error(p, st->line, "%s is given twice; remove this one or the one in line %u", s->name, *line);
@@ -372,6 +438,7 @@ static void text_read(struct conf_parser *p)
 	} while (st.end != CONF_TOKEN_EOF);
 	if (p->block)
 		conf_error(p, p->block_line, "block %s%sis not closed; add '}'", p->block->name, *p->block->name ? " " : "");
+	certificates_finish(p);
 	listeners_finish(p);
 }
 
@@ -396,6 +463,7 @@ bool conf_parse(struct str text, const char *file_name, struct conf **out, struc
 		conf_check(&p, p.conf);
 	buf_fini(&p.why);
 	vec_free(&p.listeners);
+	vec_free(&p.certificates);
 	if (errs->n) {
 		conf_free(p.conf);
 		return false;

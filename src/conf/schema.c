@@ -41,6 +41,8 @@ static const struct conf_choice modes[] = {
 const struct conf_block conf_blocks[] = {
 	{ "log", "What is logged and where." },
 	{ "tls", "The certificate that all services show. Without it there is no TLS." },
+	{ "certificate", "`certificate NAME ... { }` is shown to clients that ask for one of its names, the certificate of `tls` to all others. A name "
+			 "may begin with `*.` for any one label. The block may be repeated; SIGHUP reads the files again." },
 	{ "listen", "`listen SERVICE { }` opens a service; SERVICE is `smtp`, `submission`, `submissions`, `imap`, `imaps`, "
 		    "`pop3`, `pop3s`, `lmtp`, `pop2` or `metrics` (counters for Prometheus). The block may be repeated; at least one is needed." },
 	{ "dns", "How names are looked up." },
@@ -99,6 +101,11 @@ const struct conf_setting conf_settings[] = {
 	{ B, "key", CONF_TYPE_PATH, AT(tls.key), NULL, 1, 1000, .help = "PEM file with the private key" },
 	{ B, "min_version", CONF_TYPE_ENUM, AT(tls.min_version), "1.2", .choices = versions,
 	  .help = "oldest TLS version spoken (RFC 8997 forbids those before 1.2)" },
+#undef B
+#define B "certificate"
+	{ B, "certificate", CONF_TYPE_PATH, offsetof(struct conf_certificate, certificate), NULL, 1, 1000,
+	  .help = "PEM file with the certificate chain for these names, the server's own first" },
+	{ B, "key", CONF_TYPE_PATH, offsetof(struct conf_certificate, key), NULL, 1, 1000, .help = "PEM file with its private key" },
 #undef B
 #define B "listen"
 	{ B, "address", CONF_TYPE_ADDRESSES, IN_LISTEN(addresses), "0.0.0.0 ::", 1, 16,

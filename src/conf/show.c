@@ -70,11 +70,29 @@ static size_t show_listen(const struct conf *c, size_t i, struct buf *out, bool 
 	return i;
 }
 
+static void show_certificates(const struct conf *c, struct buf *out)
+{
+	for (size_t i = 0; i < c->n_certificates; i++) {
+		const struct conf_certificate *x = &c->certificates[i];
+
+		buf_addz(out, "\ncertificate");
+		for (size_t k = 0; k < x->n_names; k++)
+			buf_addf(out, " %.*s", STR_ARG(x->names[k]));
+		buf_addz(out, " {\n");
+		for (size_t k = 0; k < conf_n_settings; k++)
+			if (conf_setting_in(&conf_settings[k], "certificate"))
+				show_setting(&conf_settings[k], x, out, true);
+		buf_addz(out, "}\n");
+	}
+}
+
 void conf_show(const struct conf *c, struct buf *out, bool with_defaults)
 {
 	show_block(NULL, c, out, with_defaults);
 	for (size_t b = 0; b < conf_n_blocks; b++) {
-		if (strcmp(conf_blocks[b].name, "listen") != 0)
+		if (strcmp(conf_blocks[b].name, "certificate") == 0)
+			show_certificates(c, out);
+		else if (strcmp(conf_blocks[b].name, "listen") != 0)
 			show_block(conf_blocks[b].name, c, out, with_defaults);
 		else
 			for (size_t i = 0; i < c->n_listeners;)

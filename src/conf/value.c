@@ -228,7 +228,7 @@ static bool parse_file(const struct conf_setting *s, const struct conf_words *w,
 }
 
 /* RFC 1123 2.1: labels of letters, digits and inner hyphens, 63 at most; a last label of digits would be an address. */
-static bool is_hostname(struct str s)
+bool conf_hostname_ok(struct str s)
 {
 	struct str rest = s, label;
 	bool digits = false;
@@ -252,7 +252,7 @@ static bool parse_hostname(const struct conf_setting *s, const struct conf_words
 
 	if (!parse_word(s, w, at, why))
 		return false;
-	if (!is_hostname(word))
+	if (!conf_hostname_ok(word))
 		return refuse(why, word, "is not a host name; give letters, digits, hyphens and dots, as mail.example.org");
 	if (str_find(word, '.') < 0 && !str_ieq(word, STR("localhost")))
 		return refuse(why, word, "is not a full name; give it with its domain, as mail.example.org");
@@ -347,7 +347,7 @@ static bool parse_names(const struct conf_setting *s, const struct conf_words *w
 	if (w->n == 1 && str_eq(w->v[0], STR("none")))
 		return true;
 	for (size_t i = 0; i < w->n && i < CONF_NAMES_MAX; i++) {
-		if (!is_hostname(w->v[i]) || w->v[i].n > 190)
+		if (!conf_hostname_ok(w->v[i]) || w->v[i].n > 190)
 			return refuse(why, w->v[i], "is not the name of a zone; give letters, digits, hyphens and dots, as zen.spamhaus.org");
 		list->v[list->n++] = w->v[i];
 	}

@@ -22,6 +22,7 @@ void conf_value_show(const struct conf_setting *s, const void *base, struct buf 
 /* Puts the default of s into the struct at base; settings without one are left as they are. */
 void conf_value_default(const struct conf_setting *s, struct arena *arena, void *base);
 
+bool conf_hostname_ok(struct str s); /* RFC 1123 2.1 */
 void conf_size_show(uint64_t bytes, struct buf *out);     /* 50M */
 void conf_duration_show(uint64_t ms, struct buf *out);    /* 5m */
 void conf_bound_show(const struct conf_setting *s, uint64_t v, struct buf *out); /* as a value of its type */

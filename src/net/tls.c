@@ -11,6 +11,8 @@
 #include "net/tls_impl.h"
 
 #include "base/die.h"
+#include "base/map.h"
+#include "base/rng.h"
 
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
@@ -21,15 +23,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SIGNATURE_MAX 1024
 
-struct tls_server {
+/* One identity: OpenSSL's context of it. */
+struct shown {
 	SSL_CTX *ctx;
 	EC_KEY_METHOD *ec_method;
 	RSA_METHOD *rsa_method;
 	const struct tls_signer *signer;
+	char key[TLS_KEY_NAME_SIZE];
+};
+
+struct tls_server {
+	struct shown *shown; /* the first is the default */
+	size_t n_shown;
+	struct map by_name; /* of server names and "*." patterns */
 	unsigned n_users;
 };
 
@@ -44,10 +55,10 @@ static void explain(char why[256], const char *what)
 
 /* ---- a key object that asks the signer */
 
-static enum outcome ask(const struct tls_signer *signer, int padding, struct str digest, struct buf *signature)
+static enum outcome ask(const struct shown *x, int padding, struct str digest, struct buf *signature)
 {
 	buf_init(signature, SIGNATURE_MAX);
-	return signer ? signer->sign(signer->ctx, padding, digest, signature) : FAILED;
+	return x && x->signer ? x->signer->sign(x->signer->ctx, str_z(x->key), padding, digest, signature) : FAILED;
 }
 
 static int ec_sign(int type, const unsigned char *digest, int n, unsigned char *sig, unsigned *n_sig, const BIGNUM *kinv,
@@ -97,7 +108,7 @@ static int rsa_sign(int n, const unsigned char *from, unsigned char *to, RSA *ke
 	return made;
 }
 
-static EVP_PKEY *ec_key_object(struct tls_server *t, EVP_PKEY *public)
+static EVP_PKEY *ec_key_object(struct shown *t, EVP_PKEY *public)
 {
 	EC_KEY *key = EVP_PKEY_get1_EC_KEY(public);
 	EVP_PKEY *made = EVP_PKEY_new();
@@ -105,12 +116,12 @@ static EVP_PKEY *ec_key_object(struct tls_server *t, EVP_PKEY *public)
 	t->ec_method = EC_KEY_METHOD_new(EC_KEY_OpenSSL());
 	EC_KEY_METHOD_set_sign(t->ec_method, ec_sign, NULL, ec_sign_sig);
 	EC_KEY_set_method(key, t->ec_method);
-	EC_KEY_set_ex_data(key, 0, (void *)(uintptr_t)t->signer);
+	EC_KEY_set_ex_data(key, 0, t);
 	EVP_PKEY_assign_EC_KEY(made, key);
 	return made;
 }
 
-static EVP_PKEY *rsa_key_object(struct tls_server *t, EVP_PKEY *public)
+static EVP_PKEY *rsa_key_object(struct shown *t, EVP_PKEY *public)
 {
 	RSA *key = EVP_PKEY_get1_RSA(public);
 	EVP_PKEY *made = EVP_PKEY_new();
@@ -118,14 +129,14 @@ static EVP_PKEY *rsa_key_object(struct tls_server *t, EVP_PKEY *public)
 	t->rsa_method = RSA_meth_dup(RSA_get_default_method());
 	RSA_meth_set_priv_enc(t->rsa_method, rsa_sign);
 	RSA_set_method(key, t->rsa_method);
-	RSA_set_ex_data(key, 0, (void *)(uintptr_t)t->signer);
+	RSA_set_ex_data(key, 0, t);
 	EVP_PKEY_assign_RSA(made, key);
 	return made;
 }
 
 /* ---- the context */
 
-static bool use_chain(struct tls_server *t, struct str chain, char why[256])
+static bool use_chain(struct shown *t, struct str chain, char why[256])
 {
 	BIO *bio = BIO_new_mem_buf(chain.p, (int)chain.n);
 	X509 *own = PEM_read_bio_X509(bio, NULL, NULL, NULL), *next;
@@ -166,13 +177,9 @@ static int any_certificate(X509_STORE_CTX *store, void *arg)
 	return 1;
 }
 
-struct tls_server *tls_server_new(struct str chain, struct str ticket_key, enum conf_tls_version least, const struct tls_signer *signer,
-	char why[256])
+static bool shown_open(struct shown *t, const struct tls_identity *id, struct str ticket_key, enum conf_tls_version least, char why[256])
 {
-	struct tls_server *t = mem_new(struct tls_server);
-
-	t->n_users = 1;
-	t->signer = signer;
+	snprintf(t->key, sizeof t->key, "%.*s", STR_ARG(id->key));
 	t->ctx = SSL_CTX_new(TLS_server_method());
 	if (!t->ctx)
 		die("net/tls: no SSL context");
@@ -190,10 +197,64 @@ struct tls_server *tls_server_new(struct str chain, struct str ticket_key, enum 
 		SSL_CTX_set_tlsext_ticket_keys(t->ctx, (void *)(uintptr_t)ticket_key.p, TLS_TICKET_KEY_SIZE);
 	else
 		SSL_CTX_set_options(t->ctx, SSL_OP_NO_TICKET);
-	if (!use_chain(t, chain, why)) {
-		tls_server_put(t);
-		return NULL;
+	return use_chain(t, id->chain, why);
+}
+
+/* ---- identities by name (RFC 6066 3) */
+
+static struct shown *find_shown(struct tls_server *t, const char *name)
+{
+	char lowered[256];
+	struct str s = str_of(lowered, 0);
+	struct shown *x;
+	ssize_t dot;
+
+	while (s.n < sizeof lowered && name[s.n]) {
+		lowered[s.n] = ascii_lower(name[s.n]);
+		s.n++;
 	}
+	if (s.n == sizeof lowered)
+		return NULL;
+	x = map_get(&t->by_name, s);
+	dot = str_find(s, '.');
+	if (x || dot < 1)
+		return x;
+	lowered[dot - 1] = '*'; /* the end of what has become "mai*.example.org" */
+	return map_get(&t->by_name, str_from(s, (size_t)dot - 1));
+}
+
+static int choose_identity(SSL *ssl, int *alert, void *arg)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	struct shown *x = name ? find_shown(arg, name) : NULL;
+
+	(void)alert;
+	if (x)
+		SSL_set_SSL_CTX(ssl, x->ctx);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+struct tls_server *tls_server_new(const struct tls_identity *identities, size_t n, struct str ticket_key, enum conf_tls_version least,
+	const struct tls_signer *signer, char why[256])
+{
+	struct tls_server *t = mem_new(struct tls_server);
+
+	die_unless(n > 0, "net/tls: a server without a certificate");
+	t->n_users = 1;
+	t->n_shown = n;
+	t->shown = mem_array(n, sizeof *t->shown);
+	map_init(&t->by_name, rng_u64());
+	for (size_t i = 0; i < n; i++) {
+		t->shown[i].signer = signer;
+		if (!shown_open(&t->shown[i], &identities[i], ticket_key, least, why)) {
+			tls_server_put(t);
+			return NULL;
+		}
+		for (size_t k = 0; k < identities[i].n_names; k++)
+			map_put(&t->by_name, identities[i].names[k], &t->shown[i]);
+	}
+	SSL_CTX_set_tlsext_servername_callback(t->shown[0].ctx, choose_identity);
+	SSL_CTX_set_tlsext_servername_arg(t->shown[0].ctx, t);
 	return t;
 }
 
@@ -203,16 +264,64 @@ struct tls_server *tls_server_get(struct tls_server *t)
 	return t;
 }
 
+static void shown_close(struct shown *x)
+{
+	SSL_CTX_free(x->ctx);
+	if (x->ec_method) /* OpenSSL 3.0 takes no NULL here */
+		EC_KEY_METHOD_free(x->ec_method);
+	if (x->rsa_method)
+		RSA_meth_free(x->rsa_method);
+}
+
 void tls_server_put(struct tls_server *t)
 {
 	if (!t || --t->n_users)
 		return;
-	SSL_CTX_free(t->ctx);
-	if (t->ec_method) /* OpenSSL 3.0 takes no NULL here */
-		EC_KEY_METHOD_free(t->ec_method);
-	if (t->rsa_method)
-		RSA_meth_free(t->rsa_method);
+	for (size_t i = 0; i < t->n_shown; i++)
+		shown_close(&t->shown[i]);
+	map_fini(&t->by_name);
+	free(t->shown);
 	free(t);
+}
+
+/* ---- facts of a chain */
+
+static bool key_name_of(EVP_PKEY *public, char out[TLS_KEY_NAME_SIZE])
+{
+	unsigned char *der = NULL, digest[32];
+	int n = i2d_PUBKEY(public, &der);
+	bool ok = n > 0 && EVP_Digest(der, (size_t)n, digest, NULL, EVP_sha256(), NULL) == 1;
+
+	for (size_t i = 0; ok && i < sizeof digest; i++)
+		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+	OPENSSL_free(der);
+	return ok;
+}
+
+static int64_t end_of(const X509 *x)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1 ? timegm(&tm) : 0;
+}
+
+bool tls_chain_facts(struct str chain, char key[TLS_KEY_NAME_SIZE], int64_t *ends_s, char why[256])
+{
+	struct tls_identity id = { .chain = chain };
+	struct tls_server *t = tls_server_new(&id, 1, (struct str){ 0 }, CONF_TLS_1_2, NULL, why);
+	BIO *bio = BIO_new_mem_buf(chain.p, (int)chain.n);
+	X509 *x;
+	bool ok = t && key_name_of(X509_get0_pubkey(SSL_CTX_get0_certificate(t->shown[0].ctx)), key);
+
+	*ends_s = INT64_MAX;
+	while (ok && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		*ends_s = end_of(x) < *ends_s ? end_of(x) : *ends_s;
+		X509_free(x);
+	}
+	ERR_clear_error();
+	BIO_free(bio);
+	tls_server_put(t);
+	return ok;
 }
 
 /* ---- the stream */
@@ -350,7 +459,7 @@ SSL *tls_ssl(const struct stream *s)
 
 SUSPENDS bool tls_accept(struct stream *s, struct tls_server *t, const struct tls_wish *wish, char why[256])
 {
-	SSL *ssl = SSL_new(t->ctx);
+	SSL *ssl = SSL_new(t->shown[0].ctx);
 
 	if (!ssl)
 		die("net/tls: no SSL");

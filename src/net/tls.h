@@ -15,15 +15,29 @@
 /* Makes a signature with the private key that belongs to the certificate. padding: RSA padding number of OpenSSL, 0 for EC.
  * May block, with a deadline of its own. */
 struct tls_signer {
-	enum outcome (*sign)(void *ctx, int padding, struct str digest, struct buf *signature);
+	enum outcome (*sign)(void *ctx, struct str key, int padding, struct str digest, struct buf *signature);
 	void *ctx;
 };
 
 struct tls_server;
-/* chain: PEM, own certificate first. ticket_key: TLS_TICKET_KEY_SIZE bytes that all edges of a pool share, or empty: no resumption. NULL: the
- * chain cannot be used; why (at least 256 bytes) says what is wrong. The signer must outlive the server. */
-struct tls_server *tls_server_new(struct str chain, struct str ticket_key, enum conf_tls_version least, const struct tls_signer *signer,
-	char why[256]);
+#define TLS_KEY_NAME_SIZE 65
+
+/* A certificate and the names it is shown for. */
+struct tls_identity {
+	struct str chain; /* PEM, own certificate first */
+	struct str key;   /* the name of its private key, for the signer */
+	const struct str *names; /* lower case; "*.example.org" stands for one label and the rest */
+	size_t n_names;
+};
+
+/* The first identity is shown to clients that ask for no name, or for one that no other has. ticket_key: TLS_TICKET_KEY_SIZE bytes that all edges of
+ * a pool share, or empty: no resumption. NULL: a chain cannot be used; why (at least 256 bytes) says what is wrong. The signer must outlive
+ * the server. */
+struct tls_server *tls_server_new(const struct tls_identity *identities, size_t n, struct str ticket_key, enum conf_tls_version least,
+	const struct tls_signer *signer, char why[256]);
+/* What can be told of a chain: key gets the name of the private key that belongs to it (the SHA-256 of the public key, in hex), ends_s when the
+ * first certificate of the chain to do so ends. False: it cannot be used; why says what is wrong. */
+bool tls_chain_facts(struct str chain, char key[TLS_KEY_NAME_SIZE], int64_t *ends_s, char why[256]) MUST_USE;
 void tls_server_put(struct tls_server *t); /* counted: sessions hold one each */
 struct tls_server *tls_server_get(struct tls_server *t);
 

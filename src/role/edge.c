@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #define SESSION_ARENA_MAX ((size_t)1 << 20)
+#define IDENTITIES_ARENA_MAX ((size_t)32 << 20)
 #define KEYS_TIMEOUT_MS 2000
 #define LETTER_WINDOW_MS ((int64_t)60 * 1000)
 #define ACCEPTS_A_TURN 32 /* before the sessions have a turn: those turned away come without end */
@@ -53,6 +54,13 @@ struct session {
 	bool counted; /* in the limits, under the door's ip */
 };
 
+/* Certificates as master sent them, which own what they point to. */
+struct identities {
+	struct arena arena;
+	struct tls_identity *v;
+	size_t n, n_known; /* of all; that have come */
+};
+
 struct edge {
 	struct host *host;
 	bool is_user;
@@ -61,7 +69,8 @@ struct edge {
 	bool keys_greeted;
 	struct tls_signer signer;
 	struct tls_server *tls;
-	struct str chain, ticket_key;
+	struct identities coming, inside; /* being received; in use */
+	struct str ticket_key;
 	struct node listening;
 	bool going;
 	struct node sessions;
@@ -83,10 +92,10 @@ struct edge {
 
 /* ---- TLS */
 
-static enum outcome ask_keys(void *ctx, int padding, struct str digest, struct buf *signature)
+static enum outcome ask_keys(void *ctx, struct str key, int padding, struct str digest, struct buf *signature)
 {
 	struct edge *e = ctx;
-	struct ipc_sign m = { .key = STR("default"), .padding = (uint8_t)padding, .digest = digest };
+	struct ipc_sign m = { .key = key, .padding = (uint8_t)padding, .digest = digest };
 	struct ipc_sign_reply reply;
 	struct arena a;
 	enum outcome o;
@@ -111,9 +120,9 @@ static void renew_tls(struct edge *e)
 	struct tls_server *t;
 	char why[256];
 
-	if (e->chain.n == 0)
+	if (e->inside.n == 0)
 		return;
-	t = tls_server_new(e->chain, e->ticket_key, e->host->conf->conf->tls.min_version, &e->signer, why);
+	t = tls_server_new(e->inside.v, e->inside.n, e->ticket_key, e->host->conf->conf->tls.min_version, &e->signer, why);
 	if (!t) {
 		log_error(&e->host->log, "certificate-refused", "%s; the one in use stays", why);
 		return;
@@ -127,12 +136,43 @@ static struct str own(struct str s)
 	return str_of(mem_dup(s.p, s.n), s.n);
 }
 
-static void edge_certificate(void *self, struct str chain)
+static void identities_fini(struct identities *x)
+{
+	if (x->n)
+		arena_fini(&x->arena);
+	*x = (struct identities){ 0 };
+}
+
+static void identity_keep(struct identities *x, const struct ipc_certificate *m)
+{
+	struct str *names = arena_array(&x->arena, m->n_names, sizeof *names);
+
+	for (size_t i = 0; i < m->n_names; i++)
+		names[i] = arena_dup(&x->arena, m->names[i]);
+	x->v[m->number] = (struct tls_identity){ .chain = arena_dup(&x->arena, m->chain), .key = arena_dup(&x->arena, m->key), .names = names,
+		.n_names = m->n_names };
+	x->n_known++;
+}
+
+/* They count when all are there. */
+static void edge_certificate(void *self, const struct ipc_certificate *m)
 {
 	struct edge *e = self;
+	struct identities *x = &e->coming;
 
-	free((void *)(uintptr_t)e->chain.p);
-	e->chain = own(chain);
+	if (m->number == 0) {
+		identities_fini(x);
+		arena_init(&x->arena, "certificates", IDENTITIES_ARENA_MAX);
+		x->n = m->count;
+		x->v = arena_array(&x->arena, x->n, sizeof *x->v);
+	}
+	die_unless(m->number == x->n_known && m->number < x->n && m->count == x->n, "role/edge: certificates out of order");
+	identity_keep(x, m);
+	if (x->n_known < x->n)
+		return;
+	identities_fini(&e->inside);
+	e->inside = *x;
+	*x = (struct identities){ 0 };
 	renew_tls(e);
 }
 
@@ -913,7 +953,8 @@ static void edge_close(void *self)
 	if (e->keys_fd >= 0)
 		close(e->keys_fd);
 	tls_server_put(e->tls);
-	free((void *)(uintptr_t)e->chain.p);
+	identities_fini(&e->coming);
+	identities_fini(&e->inside);
 	free((void *)(uintptr_t)e->ticket_key.p);
 	map_fini(&e->by_handle);
 	limits_fini(&e->limits);

@@ -124,10 +124,9 @@ static void on_listener(void *ctx, struct ipc_call *call, const void *msg)
 static void on_certificate(void *ctx, struct ipc_call *call, const void *msg)
 {
 	struct host *h = ctx;
-	const struct ipc_certificate *m = msg;
 
 	(void)call;
-	h->ops->certificate(h->self, m->chain);
+	h->ops->certificate(h->self, msg);
 }
 
 static void on_ticket_key(void *ctx, struct ipc_call *call, const void *msg)

@@ -24,6 +24,7 @@ void host_conf_put(struct host_conf *c);
 #define STORE_SHARDS 1 /* threads of store that accounts are divided among; handles, links and login count on there being several */
 
 struct host;
+struct ipc_certificate;
 
 /* All but open, go and stop may be NULL. */
 struct host_ops {
@@ -33,7 +34,7 @@ struct host_ops {
 	struct link *(*link)(void *self, enum role other, uint16_t index);    /* where calls to it go */
 	bool (*raw_channel)(void *self, const struct peer_opts *who); /* true: who->fd is taken, no peer is made */
 	void (*listener)(void *self, uint16_t number, int fd);
-	void (*certificate)(void *self, struct str chain);
+	void (*certificate)(void *self, const struct ipc_certificate *m);
 	void (*ticket_key)(void *self, struct str key);
 	void (*private_key)(void *self, struct str name, int fd);
 	bool (*go)(void *self); /* false: not ready yet, it calls host_ready() when it is */

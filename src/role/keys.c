@@ -18,9 +18,16 @@
 
 #define PEM_MAX ((size_t)64 * 1024)
 
+/* Keys stay for one configuration longer than they are named, for handshakes that began before. */
+struct held {
+	struct tls_key *key;
+	unsigned named; /* in this configuration */
+};
+
 struct keys {
 	struct host *host;
-	struct map by_name; /* struct tls_key */
+	struct map by_name; /* struct held */
+	unsigned n_configurations;
 	struct ipc_service service;
 	uint64_t n_signatures;
 };
@@ -28,10 +35,10 @@ struct keys {
 enum outcome keys_sign(void *ctx, struct str name, int padding, struct str digest, struct buf *signature)
 {
 	struct keys *k = ctx;
-	struct tls_key *key = map_get(&k->by_name, name);
+	struct held *held = map_get(&k->by_name, name);
 
 	k->n_signatures++;
-	return key ? tls_key_sign(key, padding, digest, signature) : NO_SUCH;
+	return held ? tls_key_sign(held->key, padding, digest, signature) : NO_SUCH;
 }
 
 static void on_sign(void *ctx, struct ipc_call *call, const void *msg)
@@ -71,7 +78,8 @@ static const struct ipc_service *keys_service(void *self, enum role other)
 static void keys_private_key(void *self, struct str name, int fd)
 {
 	struct keys *k = self;
-	struct tls_key *key = NULL, *old;
+	struct tls_key *key = NULL;
+	struct held *held;
 	char why[256] = "cannot be read";
 	char *pem = mem_alloc(PEM_MAX);
 	size_t n = 0;
@@ -88,9 +96,32 @@ static void keys_private_key(void *self, struct str name, int fd)
 		log_error(&k->host->log, "key-refused", "the private key %.*s: %s", STR_ARG(name), why);
 		return;
 	}
-	old = map_get(&k->by_name, name);
-	map_put(&k->by_name, name, key);
-	tls_key_free(old);
+	held = map_get(&k->by_name, name);
+	if (!held) {
+		held = mem_new(struct held);
+		map_put(&k->by_name, name, held);
+	}
+	tls_key_free(held->key);
+	*held = (struct held){ key, k->n_configurations };
+}
+
+static void forget(struct held *h)
+{
+	tls_key_free(h->key);
+	free(h);
+}
+
+/* The keys of the new one come after it. */
+static void keys_reconfigured(void *self)
+{
+	struct keys *k = self;
+	struct str name;
+	void *v;
+
+	k->n_configurations++;
+	for (size_t at = 0; map_next(&k->by_name, &at, &name, &v);)
+		if (((struct held *)v)->named + 1 < k->n_configurations)
+			forget(map_del(&k->by_name, name));
 }
 
 static bool keys_go(void *self)
@@ -116,10 +147,10 @@ static void keys_close(void *self)
 {
 	struct keys *k = self;
 	struct str name;
-	void *key;
+	void *v;
 
-	for (size_t at = 0; map_next(&k->by_name, &at, &name, &key);)
-		tls_key_free(key);
+	for (size_t at = 0; map_next(&k->by_name, &at, &name, &v);)
+		forget(v);
 	map_fini(&k->by_name);
 	free(k);
 }
@@ -129,6 +160,7 @@ const struct host_ops keys_ops = {
 	.open = keys_open,
 	.service = keys_service,
 	.private_key = keys_private_key,
+	.reconfigured = keys_reconfigured,
 	.go = keys_go,
 	.stop = keys_stop,
 	.count = keys_count,

@@ -89,37 +89,35 @@ static void reload(void *arg)
 {
 	struct master *m = arg;
 	struct conf *conf = NULL;
-	struct str text, chain = { 0 };
+	struct str text;
+	struct cert *certs = NULL;
+	size_t n_certs = 0;
 	struct buf why;
-	int key_fd = -1;
 	bool parsed;
 
 	buf_init(&why, WHY_MAX);
 	parsed = master_read_conf(m->conf_path, &conf, &text, &why);
-	if (m->stopping || !parsed || !master_read_tls(conf, &chain, &key_fd, &why) || !master_bind(m, conf, &why)) {
+	if (m->stopping || !parsed || !master_read_certs(m, conf, &certs, &n_certs, &why) || !master_bind(m, conf, &why)) {
 		log_why(m, "reload-refused", &why);
 		log_error(&m->log, "reload-refused", "the configuration in use stays");
-		free((void *)(uintptr_t)chain.p);
+		master_certs_free(certs, n_certs);
 		if (parsed)
 			free((void *)(uintptr_t)text.p);
-		if (key_fd >= 0)
-			close(key_fd);
 		conf_free(conf);
 	} else {
 		warn_of_restart(m, conf);
 		conf_free(m->conf);
 		free((void *)(uintptr_t)m->conf_text.p);
-		free((void *)(uintptr_t)m->chain.p);
-		if (m->key_fd >= 0)
-			close(m->key_fd);
+		master_certs_free(m->certs, m->n_certs);
 		m->conf = conf;
 		m->conf_text = text;
-		m->chain = chain;
-		m->key_fd = key_fd;
+		m->certs = certs;
+		m->n_certs = n_certs;
 		m->log.least = conf->log.level;
 		for (size_t i = 0; i < m->n_children; i++)
 			if (m->children[i].peer)
 				master_send_conf(&m->children[i]);
+		master_warn_of_ends(m);
 		log_info(&m->log, "reloaded", "%s is in use", m->conf_path);
 	}
 	buf_fini(&why);
@@ -183,6 +181,7 @@ static void on_stop_signal(void *arg)
 	m->stopping = true;
 	log_info(&m->log, "stopping", "sessions end at their next command, within %lld s", (long long)m->conf->timeouts.stop_ms / 1000);
 	master_ctl_close(m);
+	task_cancel(m->certs_task);
 	for (size_t i = 0; i < m->n_children; i++)
 		if (m->children[i].reviver)
 			task_cancel(m->children[i].reviver);
@@ -244,7 +243,7 @@ static bool prepare(struct master *m, struct buf *why)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	return master_take_sockets(m, why) && master_read_conf(m->conf_path, &m->conf, &m->conf_text, why) &&
-		master_read_tls(m->conf, &m->chain, &m->key_fd, why) &&
+		master_read_certs(m, m->conf, &m->certs, &m->n_certs, why) &&
 		master_make_dirs(m->conf, why) && open_log(m, why) && master_bind(m, m->conf, why) && master_ctl_open(m, why);
 }
 
@@ -257,9 +256,7 @@ static void dispose(struct master *m)
 	master_close_sockets(m);
 	conf_free(m->conf);
 	free((void *)(uintptr_t)m->conf_text.p);
-	free((void *)(uintptr_t)m->chain.p);
-	if (m->key_fd >= 0)
-		close(m->key_fd);
+	master_certs_free(m->certs, m->n_certs);
 	free(m);
 }
 
@@ -274,7 +271,7 @@ int master_main(const char *conf_path, bool embedded, bool closed)
 	m->conf_path = conf_path;
 	m->embedded = embedded;
 	m->closed = closed;
-	m->key_fd = m->ctl_fd = -1;
+	m->ctl_fd = -1;
 	m->service = (struct ipc_service){ .ctx = m, .handlers = handlers, .gone = child_gone };
 	rng_bytes(m->ticket_keys, sizeof m->ticket_keys);
 	m->sched = sched_new(NULL);
@@ -295,6 +292,7 @@ int master_main(const char *conf_path, bool embedded, bool closed)
 		sandbox_enter(&(struct sandbox_plan){ .role = SANDBOX_MASTER }, &m->walls);
 	master_plan_children(m);
 	master_start_all(m);
+	m->certs_task = task_spawn(m->sched, "certificates", master_watch_ends, m);
 	task_spawn(m->sched, "ready", await_ready, m);
 	sched_run(m->sched);
 	status = m->failed;

@@ -154,11 +154,10 @@ void master_send_conf(struct child *c)
 		char *key = m->ticket_keys[c->role == ROLE_EDGE_IN];
 
 		ipc_ticket_key_cast(c->peer, &(struct ipc_ticket_key){ .key = str_of(key, 80) });
-		if (m->chain.n)
-			ipc_certificate_cast(c->peer, &(struct ipc_certificate){ .chain = m->chain });
+		master_send_certs(c);
 		send_listeners(c);
-	} else if (c->role == ROLE_KEYS && m->key_fd >= 0) {
-		ipc_private_key_cast(c->peer, &(struct ipc_private_key){ .name = STR("default"), .pem = m->key_fd });
+	} else if (c->role == ROLE_KEYS) {
+		master_send_keys(c);
 	}
 }
 

@@ -1,9 +1,8 @@
-/* role/master_conf.c - what master reads and makes before any role starts: configuration, certificate, directories. */
+/* role/master_conf.c - what master reads and makes before any role starts: configuration, directories. */
 #include "role/master_impl.h"
 
 #include "base/die.h"
 #include "base/file.h"
-#include "net/tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,29 +30,6 @@ bool master_read_conf(const char *path, struct conf **conf, struct str *text, st
 	}
 	conf_errors_fini(&errors);
 	return ok;
-}
-
-bool master_read_tls(const struct conf *c, struct str *chain, int *key_fd, struct buf *why)
-{
-	struct tls_server *t;
-	char reason[256];
-
-	*chain = (struct str){ 0 };
-	*key_fd = -1;
-	if (c->tls.certificate.n == 0)
-		return true;
-	if (!file_read(c->tls.certificate.p, FILE_MAX, chain, why))
-		return false;
-	t = tls_server_new(*chain, (struct str){ 0 }, c->tls.min_version, NULL, reason);
-	if (!t) {
-		buf_addf(why, "%s: %s\n", c->tls.certificate.p, reason);
-		return false;
-	}
-	tls_server_put(t);
-	*key_fd = open(c->tls.key.p, O_RDONLY | O_CLOEXEC);
-	if (*key_fd < 0)
-		buf_addf(why, "%s: cannot be opened: %s\n", c->tls.key.p, strerror(errno));
-	return *key_fd >= 0;
 }
 
 static bool make_dir(const char *path, mode_t mode, const struct passwd *owner, struct buf *why)

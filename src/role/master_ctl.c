@@ -67,6 +67,7 @@ static void serve(struct master *m, int fd, uint32_t uid)
 		ipc_role_line_cast(ctl, &(struct ipc_role_line){ .text = buf_str(&line) });
 	}
 	buf_fini(&line);
+	master_cert_lines(m, send_line, ctl);
 	master_service_lines(m, send_line, ctl);
 	ipc_end_of_list_cast(ctl);
 	/* The channel ends when the command closes it. */

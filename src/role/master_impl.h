@@ -42,6 +42,16 @@ struct bound {
 	char name[40];   /* of a handed one, as the manager calls it */
 };
 
+/* A certificate in use. The first of a set is the default, and has no names. */
+struct cert {
+	char names[CONF_CERTIFICATE_NAMES_MAX][256];
+	size_t n_names;
+	struct str chain;  /* PEM */
+	int key_fd;        /* the private key's file, never read here */
+	char key[65];      /* its name for keys: tls_chain_facts */
+	int64_t ends_s;
+};
+
 #define CHILDREN_MAX 160
 
 struct master {
@@ -54,8 +64,9 @@ struct master {
 	struct conf *conf;
 	struct str conf_text;
 	char ticket_keys[2][80]; /* by pool */
-	struct str chain;        /* PEM */
-	int key_fd;              /* the private key's file, never read here */
+	struct cert *certs;
+	size_t n_certs;
+	struct task *certs_task; /* looks for those that end */
 	struct bound bound[2 * CONF_LISTENERS_MAX]; /* those in use and, while a configuration is exchanged, the new ones */
 	size_t n_bound;
 	struct child children[CHILDREN_MAX];
@@ -74,7 +85,6 @@ struct master {
 
 /* master_conf.c: what is read before any role starts. Each prints why to standard error (or the log, when running) and is false on failure. */
 bool master_read_conf(const char *path, struct conf **conf, struct str *text, struct buf *why);
-bool master_read_tls(const struct conf *c, struct str *chain, int *key_fd, struct buf *why);
 bool master_make_dirs(const struct conf *c, struct buf *why);
 
 /* master_sockets.c: takes over what the service manager has bound (sd_listen_fds(3)), once, before anything is opened. */
@@ -85,6 +95,16 @@ struct bound *master_bound_of(struct master *m, const struct conf_listener *l); 
 void master_close_sockets(struct master *m);
 /* Appends "program (pid N)" for who listens there, as far as the system tells; false: unknown. */
 bool master_holder(const struct bound *b, struct buf *out);
+
+/* master_certs.c: what the configuration names, read and judged. One that cannot be used keeps the one in use under its name, and the log says
+ * why; without such a one all fails. */
+bool master_read_certs(struct master *m, const struct conf *c, struct cert **out, size_t *n, struct buf *why);
+void master_certs_free(struct cert *v, size_t n);
+void master_send_certs(struct child *c); /* to an edge */
+void master_send_keys(struct child *c);  /* to keys */
+void master_warn_of_ends(struct master *m);
+SUSPENDS void master_watch_ends(void *m); /* a task: warns at once, and every day */
+void master_cert_lines(struct master *m, void (*line)(void *ctx, struct str text), void *ctx); /* for status */
 
 /* master_children.c */
 void master_plan_children(struct master *m);

@@ -302,6 +302,7 @@ static void test_show(void **state)
 		LEAST "data_dir \"/a b\\\\c\\\"d\"; user \"#x\"; disk_reserve 1025K; body_budget 17M\n"
 		      "tls { certificate \"/c;.pem\"; key \"/{k}.pem\" }; listen imaps { }; listen imap { tls none; auth_without_tls yes }",
 		LEAST "listen smtp { port 26; networks 10.0.0.0/8 ::1; proxy_protocol yes; proxy_networks 192.0.2.1 }",
+		LEAST "tls { certificate /c; key /k }; certificate a.b *.c.d { certificate /x; key /y }; certificate E.f { key /z; certificate /w }",
 		LEAST "limits { message_size 100K }; timeouts { pop 61s; stop 10ms; imap_idle 2h }; store { keep_expunged 0s }",
 	};
 

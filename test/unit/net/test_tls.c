@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,16 +77,19 @@ struct world {
 	struct binding { unsigned char bytes[64]; size_t n; } seen[3], theirs[3]; /* exporter, unique, end point */
 	bool has_cert;
 	unsigned char cert[32];
+	struct tls_key *second; /* of an identity by name */
+	const char *ask; /* the name the client asks for */
 };
 
 static const char *const binding_types[] = { "tls-exporter", "tls-unique", "tls-server-end-point" };
 
-static enum outcome sign(void *ctx, int padding, struct str digest, struct buf *signature)
+static enum outcome sign(void *ctx, struct str key, int padding, struct str digest, struct buf *signature)
 {
 	struct world *w = ctx;
+	struct tls_key *with = str_eq(key, STR("second")) ? w->second : w->key;
 
 	w->n_signed++;
-	return w->sign_fails ? TRY_LATER : tls_key_sign(w->key, padding, digest, signature);
+	return w->sign_fails ? TRY_LATER : tls_key_sign(with, padding, digest, signature);
 }
 
 static void use_client_certificate(SSL *ssl, const struct identity *i)
@@ -135,6 +139,8 @@ static void *client_main(void *arg)
 	ssl = SSL_new(ctx);
 	if (w->session)
 		SSL_set_session(ssl, w->session);
+	if (w->ask)
+		SSL_set_tlsext_host_name(ssl, w->ask);
 	if (w->client)
 		use_client_certificate(ssl, w->client);
 	SSL_set_fd(ssl, w->fds[1]);
@@ -212,7 +218,7 @@ static struct world *make_world(struct identity *i, const struct tls_signer *sig
 	w->key = tls_key_new(i->key, w->why);
 	assert_non_null(w->key);
 	assert_true(tls_key_fits(w->key, i->chain));
-	w->server = tls_server_new(i->chain, ticket_key, least, signer, w->why);
+	w->server = tls_server_new(&(struct tls_identity){ .chain = i->chain }, 1, ticket_key, least, signer, w->why);
 	assert_non_null(w->server);
 	return w;
 }
@@ -337,6 +343,75 @@ static void a_clients_certificate_is_known_by_its_fingerprint(void **state)
 	free_identity(&c);
 }
 
+static void shows(struct world *w, const char *ask, const struct identity *i)
+{
+	BIO *b = BIO_new_mem_buf(i->chain.p, (int)i->chain.n);
+	X509 *x = PEM_read_bio_X509(b, NULL, NULL, NULL);
+	unsigned char digest[32];
+
+	w->ask = ask;
+	SSL_SESSION_free(w->session);
+	w->session = NULL;
+	converse(w);
+	assert_true(w->accepted && w->client_ok);
+	X509_digest(x, EVP_sha256(), digest, NULL);
+	assert_memory_equal(w->theirs[2].bytes, digest, 32); /* what the client saw */
+	assert_memory_equal(w->seen[2].bytes, digest, 32);   /* and what the server binds to */
+	X509_free(x);
+	BIO_free(b);
+}
+
+static void certificates_by_name(void **state)
+{
+	struct identity first = make_identity(EVP_EC_gen("P-256")), second = make_identity(EVP_RSA_gen(2048));
+	struct str names[] = { STR("mail.two.test"), STR("*.wild.test") };
+	struct tls_signer signer = { sign, NULL };
+	struct world *w = make_world(&first, &signer, (struct str){ 0 }, CONF_TLS_1_2);
+	char long_name[260];
+
+	(void)state;
+	tls_server_put(w->server);
+	w->second = tls_key_new(second.key, w->why);
+	w->server = tls_server_new((struct tls_identity[]){ { .chain = first.chain, .key = STR("first") },
+		{ .chain = second.chain, .key = STR("second"), .names = names, .n_names = 2 } }, 2, (struct str){ 0 }, CONF_TLS_1_2, &signer, w->why);
+	assert_non_null(w->server);
+	for (int version = 0; version < 2; version++) {
+		w->max_version = version ? TLS1_2_VERSION : 0;
+		shows(w, NULL, &first);
+		shows(w, "mail.two.test", &second);
+		shows(w, "MAIL.Two.Test", &second);
+		shows(w, "a.wild.test", &second);
+		shows(w, "wild.test", &first);
+		shows(w, "a.b.wild.test", &first);
+		shows(w, ".wild.test", &first);
+		shows(w, "two.test", &first);
+	}
+	memset(long_name, 'a', sizeof long_name);
+	long_name[255] = 0;
+	shows(w, long_name, &first);
+	tls_key_free(w->second);
+	end_world(w);
+	free_identity(&first);
+	free_identity(&second);
+}
+
+static void facts_of_a_chain(void **state)
+{
+	struct identity a = make_identity(EVP_EC_gen("P-256")), b = make_identity(EVP_RSA_gen(2048));
+	char key[TLS_KEY_NAME_SIZE], other[TLS_KEY_NAME_SIZE], why[256];
+	int64_t ends_s, now = (int64_t)time(NULL);
+
+	(void)state;
+	assert_true(tls_chain_facts(a.chain, key, &ends_s, why));
+	assert_true(ends_s > now + 3500 && ends_s <= now + 3601);
+	assert_true(tls_chain_facts(b.chain, other, &ends_s, why));
+	assert_int_equal(strlen(key), 64);
+	assert_string_not_equal(key, other);
+	assert_false(tls_chain_facts(a.key, key, &ends_s, why));
+	free_identity(&a);
+	free_identity(&b);
+}
+
 static void old_versions_and_failing_signers_end_the_handshake(void **state)
 {
 	struct identity i = make_identity(EVP_EC_gen("P-256"));
@@ -368,7 +443,7 @@ static void bad_keys_and_chains_are_explained(void **state)
 	assert_true(why[0] != 0);
 	assert_null(tls_key_new(weak.key, why));
 	assert_true(str_search(str_z(why), STR("1024")) >= 0);
-	assert_null(tls_server_new(STR("not a certificate"), (struct str){ 0 }, CONF_TLS_1_2, &signer, why));
+	assert_null(tls_server_new(&(struct tls_identity){ .chain = STR("not a certificate") }, 1, (struct str){ 0 }, CONF_TLS_1_2, &signer, why));
 	k = tls_key_new(b.key, why);
 	assert_false(tls_key_fits(k, a.chain));
 	tls_key_free(k);
@@ -402,6 +477,8 @@ int main(void)
 		cmocka_unit_test(a_ticket_saves_the_signature),
 		cmocka_unit_test(both_ends_bind_to_the_same_bytes),
 		cmocka_unit_test(a_clients_certificate_is_known_by_its_fingerprint),
+		cmocka_unit_test(certificates_by_name),
+		cmocka_unit_test(facts_of_a_chain),
 		cmocka_unit_test(old_versions_and_failing_signers_end_the_handshake),
 		cmocka_unit_test(bad_keys_and_chains_are_explained),
 		cmocka_unit_test(keys_sign_digests_only),

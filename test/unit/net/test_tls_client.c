@@ -30,10 +30,11 @@ struct world {
 	struct tls_peer peer;
 };
 
-static enum outcome sign(void *ctx, int padding, struct str digest, struct buf *signature)
+static enum outcome sign(void *ctx, struct str key, int padding, struct str digest, struct buf *signature)
 {
 	struct world *w = ctx;
 
+	(void)key;
 	return tls_key_sign(w->key, padding, digest, signature);
 }
 
@@ -122,7 +123,7 @@ static void converse(struct world *w, enum tls_trust trust, const char *name)
 	w->client.trust = trust;
 	w->client.name = name;
 	signer.ctx = w;
-	w->server = tls_server_new(w->chain, (struct str){ 0 }, CONF_TLS_1_2, &signer, w->why);
+	w->server = tls_server_new(&(struct tls_identity){ .chain = w->chain }, 1, (struct str){ 0 }, CONF_TLS_1_2, &signer, w->why);
 	assert_non_null(w->server);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, w->fds), 0);
 	w->sched = sched_new(NULL);

@@ -13,13 +13,14 @@
 struct way {
 	const char *kind;
 	void (*in)(struct mover *m);
+	void (*out)(struct mover *m);
 };
 
 static const struct way ways[] = {
-	{ "maildir", import_maildir },
-	{ "mbox", import_mbox },
-	{ "eml", import_eml },
-	{ "imap", import_imap },
+	{ "maildir", import_maildir, export_files },
+	{ "mbox", import_mbox, export_files },
+	{ "eml", import_eml, export_files },
+	{ "imap", import_imap, export_imap },
 };
 #define N_WAYS (sizeof ways / sizeof *ways)
 
@@ -35,6 +36,11 @@ static const struct option in_options[] = {
 	FLAG("--dry-run", dry_run), FLAG("--tls-insecure", tls_insecure), FLAG("--without-tls", without_tls), FLAG("--skip-all", skip_all),
 	FLAG("--quiet", quiet), { 0 },
 };
+static const struct option out_options[] = {
+	VALUE("--folder", folder), VALUE("--password-file", password_file), FLAG("--dry-run", dry_run), FLAG("--tls-insecure", tls_insecure),
+	FLAG("--without-tls", without_tls), FLAG("--quiet", quiet), { 0 },
+};
+
 static const struct option *find_option(const struct option *o, const char *word)
 {
 	for (; o->name; o++)
@@ -69,7 +75,7 @@ static int read_options(struct ctl *c, const struct option *known, struct move_o
 	return used;
 }
 
-static int move(struct ctl *c, const struct option *known)
+static int move(struct ctl *c, const struct option *known, bool in)
 {
 	struct move_opts o = { .conf = c->conf, .channels = c->client.channels };
 	const char *plain[3];
@@ -83,19 +89,26 @@ static int move(struct ctl *c, const struct option *known)
 	o.place = plain[2];
 	for (size_t i = 0; i < N_WAYS; i++)
 		if (strcmp(ways[i].kind, o.kind) == 0)
-			return mover_run(&o, ways[i].in);
+			return mover_run(&o, in ? ways[i].in : ways[i].out);
 	fprintf(stderr, "sallyport: %s: there is maildir, mbox, eml and imap\n", o.kind);
 	return 2;
 }
 
 static int import(struct ctl *c)
 {
-	return move(c, in_options);
+	return move(c, in_options, true);
+}
+
+static int export(struct ctl *c)
+{
+	return move(c, out_options, false);
 }
 
 const struct command ctl_move_commands[] = {
 	{ "import", "ADDRESS maildir|mbox|eml|imap PLACE [--into FOLDER] [--dry-run] [--quiet] [--pop3-uidl-format F] "
 		"[--password-file FILE] [--tls-insecure] [--without-tls] [--skip-all]",
 		"move mail in; again: only what is new. imap: imaps://USER@HOST[:PORT], imap:// with STARTTLS", 3, 20, ONLINE, import },
+	{ "export", "ADDRESS maildir|mbox|eml|imap PLACE [--folder FOLDER] [--dry-run] [--quiet] [--password-file FILE] [--tls-insecure] "
+		"[--without-tls]", "copy mail out, to a directory or another server's account", 3, 20, ONLINE, export },
 	{ 0 },
 };

@@ -226,16 +226,21 @@ void mover_drop(struct sending *s, const char *why)
 	sending_free(s);
 }
 
+void mover_sent(struct mover *m, uint64_t size)
+{
+	m->n_moved++;
+	m->bytes_moved += size;
+	m->progress.bytes_moved += size;
+	count(m, size);
+}
+
 static void moved(struct sending *s, const struct ipc_import_reply *r)
 {
 	struct mover *m = s->mover;
 
-	m->n_moved++;
-	m->bytes_moved += s->size;
-	m->progress.bytes_moved += s->size;
 	m->n_left_out += r->left_out;
 	m->n_renumbered += s->q.uid && r->uid != s->q.uid;
-	count(m, s->size);
+	mover_sent(m, s->size);
 }
 
 static void not_moved(struct sending *s, enum outcome o)

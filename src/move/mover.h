@@ -93,6 +93,7 @@ void mover_forget(struct sending *s); /* neither sends nor counts it */
 void mover_refuse(struct mover *m, struct str name, const char *why);
 /* It was moved before. */
 void mover_skip(struct mover *m, uint64_t size);
+void mover_sent(struct mover *m, uint64_t size); /* a letter went out */
 SUSPENDS void mover_wait_all(struct mover *m);
 /* False: something was said that ends the whole. */
 bool mover_goes_on(const struct mover *m);

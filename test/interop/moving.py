@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap
-from dovecot import Dovecot
+from dovecot_host import Dovecot
 from server import Server
 from tap import case, check_equal, check_in
 
@@ -198,6 +198,7 @@ def utc(row):
 @case("mbsync and mpop, synchronised with the Dovecot before, download nothing again")
 def _(t):
     t.clients.mbsync(t.s.port["imap"], "/")
+    t.clients.mpop(t.s.port["pop3"])
     now = t.clients.files()
     check_equal(sorted(now - t.before)[:5], [], "loaded again: %d" % len(now - t.before))
     check_equal(sorted(t.before - now)[:5], [], "gone: %d" % len(t.before - now))
@@ -238,6 +239,7 @@ def _(t):
         for f in folders:
             check_equal(found[f.replace(".", "/")][0], there[f][0], f)
             check_equal(found[f.replace(".", "/")][1], {u: utc(r) for u, r in there[f][1].items()}, f)
+        clients.mpop(t.s.port["pop3"])
         clients.mbsync(t.s.port["imap"], "/")
         check_equal(clients.files(), before)
         c.append("Work", None, None, b"Subject: late\r\n\r\nlate\r\n")
@@ -263,6 +265,136 @@ def _(t):
     check_equal([l for l in listed if "\\Sent" in l], ['(\\Sent \\HasNoChildren) "/" "Sent Items"'])
     for name in NAMES.values():
         check_in(name, subscribed)
+
+
+def contents(c, folders, dates=True):
+    """{folder: [(flags, keywords, date, whole letter)]}, in order."""
+    found = {}
+    for f in folders:
+        assert c.select('"%s"' % f, readonly=True)[0] == "OK", f
+        rows = []
+        for part in c.uid("FETCH", "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])")[1]:
+            if isinstance(part, tuple):
+                text = part[0].decode()
+                flags = tuple(sorted(set(text.split("FLAGS (")[1].split(")")[0].split()) - {"\\Recent"}))
+                rows.append((flags, text.split('INTERNALDATE "')[1].split('"')[0] if dates else "", part[1]))
+        found[f] = rows
+    return found
+
+
+ODD = ("INBOX", "Work", "Work/2024", "a.b", "~root", "&APw-&-x", "Trash")
+
+
+def fill_odd(s, user):
+    c = s.imap(user)
+    for n, f in enumerate(ODD):
+        c.create('"%s"' % f)
+        for i in range(6):
+            c.append('"%s"' % f, ("(\\Seen $Forwarded)", "(\\Flagged red)", "(\\Answered \\Draft)")[i % 3], '"%02d-Feb-2021 10:%02d:00 +0000"' % (i + 1, n),
+                     b"Return-Path: <a@b.test>\r\nSubject: %d of %d\r\n\r\nFrom here\r\n>From there\r\n\r\n%s\r\n" % (i, n, b"x" * (300_000 if i == 4 else 5)))
+        c.select('"%s"' % f)
+        c.store("2", "+FLAGS", "\\Deleted")
+        c.expunge()
+    return c
+
+
+@case("out and in again: Maildir, with UIDs, UIDVALIDITY and UIDLs; Dovecot reads it; mbox and EML, which Python's mailbox reads")
+def _(t):
+    for name in ("dave", "erin", "frank", "grace"):
+        t.s.add_account(name)
+    c = fill_odd(t.s, "dave@demo.test")
+    was, numbers = contents(c, ODD), {f: p for f, p in picture(c, ODD).items()}
+    c.logout()
+    out = {kind: os.path.join(t.dir, "out-" + kind) for kind in ("maildir", "mbox", "eml")}
+    for kind, path in out.items():
+        check_equal(total(t.s.run("export", "dave@demo.test", kind, path))["moved"], 5 * len(ODD))
+    check_equal([total(t.s.run("export", "dave@demo.test", "maildir", out["maildir"]))[k] for k in ("moved", "known")][0], 0)
+    for here, dirs, files in os.walk(t.dir):
+        assert ".." not in dirs + files
+    check_equal(total(t.s.run("import", "erin@demo.test", "maildir", out["maildir"]))["moved"], 5 * len(ODD))
+    c = t.s.imap("erin@demo.test")
+    check_equal(contents(c, ODD), was)
+    check_equal(picture(c, ODD), numbers)
+    c.logout()
+    uidls = []
+    for name in ("dave", "erin"):
+        p = t.s.pop(name)
+        uidls.append(p.uidl()[1])
+        p.quit()
+    check_equal(uidls[1], uidls[0], "UIDLs")
+    check_equal(total(t.s.run("import", "frank@demo.test", "mbox", out["mbox"]))["moved"], 5 * len(ODD))
+    c = t.s.imap("frank@demo.test")
+    check_equal(contents(c, ODD), was)
+    check_equal({f: p[1].keys() for f, p in picture(c, ODD).items()}, {f: p[1].keys() for f, p in numbers.items()})
+    c.logout()
+    check_equal(total(t.s.run("import", "grace@demo.test", "eml", out["eml"]))["moved"], 5 * len(ODD))
+    c = t.s.imap("grace@demo.test")
+    check_equal({f: [r[1:] for r in rows] for f, rows in contents(c, ODD).items()}, {f: [r[1:] for r in rows] for f, rows in was.items()})
+    c.logout()
+    check_equal(len(mailbox.mbox(os.path.join(out["mbox"], "Work", "2024.mbox"), create=False)), 5)
+    check_equal(len(mailbox.Maildir(out["maildir"], create=False).get_folder("Work.2024")), 5)
+    dovecot = Dovecot(("dave@demo.test",))
+    shutil.copytree(out["maildir"], dovecot.maildir("dave@demo.test"))
+    dovecot.give()
+    with dovecot as d:
+        c = d.imap()
+        there = picture(c, ("INBOX", "Work", "Work.2024"))
+        c.logout()
+    for f in ("INBOX", "Work", "Work/2024"):
+        check_equal({u: r[0] for u, r in there[f.replace("/", ".")][1].items()}, {u: r[0] for u, r in numbers[f][1].items()}, "Dovecot's " + f)
+        check_equal(there[f.replace("/", ".")][0], numbers[f][0], "Dovecot's numbers of " + f)
+    t.s.verify()
+
+
+@case("out to a live Dovecot; a second run appends nothing")
+def _(t):
+    password = os.path.join(t.dir, "password")
+    with Dovecot(("dave@demo.test",), layout=":LAYOUT=fs") as d:
+        place = "imaps://dave@demo.test@localhost:%d" % d.port["imaps"]
+        words = ("--password-file", password, "--tls-insecure", "--folder")
+        c = t.s.imap("dave@demo.test")
+        was = contents(c, ("Work/2024",))["Work/2024"]
+        c.logout()
+        check_equal(total(t.s.run("export", "dave@demo.test", "imap", place, *words, "Work/2024"))["moved"], 5)
+        check_equal(total(t.s.run("export", "dave@demo.test", "imap", place, *words, "Work/2024"))["known"], 5)
+        c = d.imap()
+        found = contents(c, ("Work/2024",))["Work/2024"]
+        c.logout()
+        check_equal([(r[0], utc(((), r[1], ""))[1], r[2]) for r in found], was)
+
+
+@case("letters that cannot be moved are named with the reason and counted, the rest goes on; a dry run changes nothing")
+def _(t):
+    t.s.add_account("heidi")
+    top = os.path.join(t.dir, "bad")
+    for sub in ("cur", "new", "tmp"):
+        os.makedirs(os.path.join(top, sub))
+    def put(name, data):
+        with open(os.path.join(top, "cur", name), "wb") as f:
+            f.write(data)
+    put("1.good:2,S", b"Subject: fine\n\nbody\n")
+    put("2.nul:2,", b"Subject: nul\n\nbo\0dy\n")
+    put("3.empty:2,", b"")
+    put("4.binary:2,", bytes(range(256)) * 10)
+    put("5.large:2,", b"Subject: large\n\n" + b"x" * 60_000_000)
+    put("6.latin:2,", b"Subject: gr\xfc\xdfe\n\nLatin-1\n")
+    os.mkdir(os.path.join(top, "cur", "7.directory:2,"))
+    before = t.s.run("account", "list")
+    status, out, err = t.s.run("import", "heidi@demo.test", "maildir", top, "--dry-run", check=False)
+    check_equal((status, total(out)["moved"], total(out)["refused"]), (1, 2, 5))
+    check_equal(t.s.run("account", "list"), before)
+    status, out, err = t.s.run("import", "heidi@demo.test", "maildir", top, "--into", "Old", check=False)
+    check_equal((status, total(out)["moved"], total(out)["refused"]), (1, 2, 5), err)
+    for name, why in (("2.nul", "NUL"), ("3.empty", "empty"), ("4.binary", "no letter"), ("5.large", "message_size"), ("7.directory", "Invalid")):
+        line = [l for l in err.splitlines() if name in l]
+        check_equal(len(line), 1, err)
+        check_in(why, line[0])
+    status, out, err = t.s.run("import", "nobody@demo.test", "maildir", top, check=False)
+    check_in("no such account", err)
+    status, out, err = t.s.run("import", "heidi@demo.test", "mbox", "-", "--into", "Piped", check=False,
+                               stdin="From a@b Thu Jan  1 00:00:01 1970\nSubject: one\n\nx\n\nFrom a@b Thu Jan  1 00:00:02 1970\nSubject: two\n\ny\n")
+    check_equal((status, total(out)["moved"]), (0, 2), err)
+    t.s.verify()
 
 
 class World:

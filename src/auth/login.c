@@ -178,17 +178,17 @@ static SUSPENDS bool may_enter(struct login *l, struct str secret, const struct 
 	return secret_is_right(l, secret, c) && open && !(c->flags & SETTING_SECOND_FACTOR);
 }
 
-static SUSPENDS enum outcome check(struct login *l, const struct login_try *t, const struct ipc_login *m, struct login_grant *out, struct arena *a)
+/* *c, *code: by what it was let in. */
+static SUSPENDS enum outcome check(struct login *l, const struct login_try *t, const struct ipc_login *m, struct login_grant *out, struct arena *a,
+	struct ipc_credential_reply *c, uint32_t *code)
 {
-	struct ipc_credential_reply c = { 0 };
-	uint32_t code;
-	enum outcome o = login_credential(l, m->user, a, &c);
+	enum outcome o = login_credential(l, m->user, a, c);
 
 	if (o == DENIED)
 		verify(l, m->secret, (struct str){ 0 }); /* the same work for a name that does not exist */
 	if (o != OK)
 		return o;
-	return may_enter(l, m->secret, t, &c, &code) ? login_grant(l, t, &c, code, a, out) : DENIED;
+	return may_enter(l, m->secret, t, c, code) ? login_grant(l, t, c, *code, a, out) : DENIED;
 }
 
 static SUSPENDS void on_login(void *ctx, struct ipc_call *call, const void *msg)
@@ -198,13 +198,15 @@ static SUSPENDS void on_login(void *ctx, struct ipc_call *call, const void *msg)
 	struct ipc_login_reply out = { 0 };
 	struct login_grant g = { 0 };
 	struct login *l = ctx;
+	struct ipc_credential_reply c = { 0 };
 	struct guard_try try;
+	uint32_t code = 0;
 	enum outcome o = guard_enter(&l->guard, m->ip, m->user, &try);
 
 	if (o == OK) {
 		o = BAD_STATE;
 		for (int i = 0; i < CHANGES_MAX && o == BAD_STATE; i++)
-			o = check(l, &t, m, &g, call_arena(call));
+			o = check(l, &t, m, &g, call_arena(call), &c, &code);
 		if (o == BAD_STATE)
 			o = TRY_LATER;
 		out.wait_ms = (uint32_t)guard_leave(&l->guard, &try, o);
@@ -214,6 +216,8 @@ static SUSPENDS void on_login(void *ctx, struct ipc_call *call, const void *msg)
 	out.account = g.account;
 	out.address = g.address;
 	ipc_login_reply_send(call, o, &out);
+	if (o == OK && !code)
+		login_renew(l, m->user, m->secret, &c);
 }
 
 /* ---- bans */

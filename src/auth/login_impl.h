@@ -58,6 +58,9 @@ SUSPENDS enum outcome login_account_salt(struct login *l, struct str login, cons
 SUSPENDS enum outcome login_scram(struct login *l, struct str login, const struct ipc_credential_reply *c, bool is_code, struct str secret,
 	struct buf *out) MUST_USE;
 
+/* The main password was right: what is kept of it is made anew where that is old. */
+SUSPENDS void login_renew(struct login *l, struct str user, struct str secret, const struct ipc_credential_reply *c);
+
 /* Handlers, in exchange.c and secret.c. */
 SUSPENDS void login_on_sasl(void *ctx, struct ipc_call *call, const void *msg);
 SUSPENDS void login_on_sasl_step(void *ctx, struct ipc_call *call, const void *msg);

@@ -1,10 +1,12 @@
 /* auth/password.c - password hashes. See the header. */
 #include "auth/password.h"
 
+#include "auth/import.h"
 #include "base/die.h"
 #include "base/rng.h"
 
 #include <argon2.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PASSES 2
@@ -38,15 +40,18 @@ static void same_work(struct str password)
 
 bool password_verify(struct str password, struct str hash)
 {
-	char z[PASSWORD_HASH_SIZE];
-
 	if (password.n == 0 || password.n > PASSWORD_SIZE_MAX)
 		return false;
-	if (hash.n == 0 || hash.n >= sizeof z || !str_starts(hash, STR("$argon2id$"))) {
-		same_work(password);
-		return false;
-	}
-	memcpy(z, hash.p, hash.n);
-	z[hash.n] = 0;
-	return argon2id_verify(z, password.p, password.n) == ARGON2_OK;
+	if (hash.n)
+		return import_verify(password, hash);
+	same_work(password);
+	return false;
+}
+
+bool password_hash_is_current(struct str hash)
+{
+	char want[80];
+
+	snprintf(want, sizeof want, "$argon2id$v=%d$m=%d,t=%d,p=%d$", ARGON2_VERSION_13, MEMORY_KIB, PASSES, LANES);
+	return str_starts(hash, str_z(want));
 }

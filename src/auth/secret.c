@@ -124,6 +124,33 @@ static void hash_job(void *arg)
 	j->ok = password_hash(j->secret, j->hash);
 }
 
+static bool is_old(const struct login *l, const struct ipc_credential_reply *c)
+{
+	struct scram_verifier v;
+
+	return !password_hash_is_current(c->hash) || (l->scram_iterations && !scram_decode(c->scram, SCRAM_SHA_256, &v));
+}
+
+void login_renew(struct login *l, struct str user, struct str secret, const struct ipc_credential_reply *c)
+{
+	struct hash_job j = { .secret = secret };
+	struct ipc_rehash m = { .account = c->account, .version = c->version, .hash = c->hash };
+	struct buf scram;
+
+	if (!is_old(l, c))
+		return;
+	buf_init(&scram, SCRAM_TEXT_MAX);
+	if (!password_hash_is_current(c->hash)) {
+		hasher_run(&l->hasher, hash_job, &j);
+		m.hash = str_z(j.hash);
+	}
+	if (m.hash.n && login_scram(l, user, c, false, secret, &scram) == OK && (scram.n || m.hash.p != c->hash.p)) {
+		m.scram = buf_str(&scram);
+		ipc_rehash_cast(l->o.stores[c->account % l->o.n_stores].peer, &m);
+	}
+	buf_fini(&scram);
+}
+
 static SUSPENDS enum outcome hash_secret(struct login *l, const struct ipc_hash_secret *m, struct hash_job *j, struct buf *scram, struct arena *a)
 {
 	struct str login = arena_fmt(a, "%.*s@%.*s", STR_ARG(m->address.local), STR_ARG(m->address.domain));

@@ -3,7 +3,9 @@
  */
 #include "ctl/ctl_impl.h"
 
+#include "auth/import.h"
 #include "auth/password.h"
+#include "auth/scram.h"
 #include "ctl/read_password.h"
 #include "ipc/words.h"
 #include "mail/idn.h"
@@ -78,13 +80,50 @@ static bool new_secret(struct ctl *c, const struct ipc_addr *address, struct ipc
 	return o == OK;
 }
 
+/* A hash that another server made, instead of a password. */
+static bool read_hash(struct ctl *c, const struct ipc_addr *address, struct ipc_hash_secret_reply *out)
+{
+	char text[IMPORT_HASH_MAX + 2];
+	ssize_t n = read_password("Hash of the password: ", text, sizeof text);
+	struct ipc_hash_secret m = { .address = *address };
+	struct buf hash, scram;
+	enum import_result r;
+
+	buf_init(&hash, IMPORT_HASH_MAX);
+	buf_init(&scram, SCRAM_TEXT_MAX);
+	r = n > 0 ? import_hash(str_of(text, (size_t)n), &hash, &scram, &m.secret) : IMPORT_UNKNOWN;
+	out->hash = arena_dup(&c->client.arena, buf_str(&hash));
+	out->scram = arena_dup(&c->client.arena, buf_str(&scram));
+	buf_fini(&hash);
+	buf_fini(&scram);
+	if (r == IMPORT_PLAIN && client_call(&c->client, ROLE_AUTH, IPC_HASH_SECRET, &m, out) == OK)
+		r = IMPORT_OK;
+	explicit_bzero(text, sizeof text);
+	if (r == IMPORT_UNKNOWN)
+		fprintf(stderr, "sallyport: the hash is of no scheme that is supported; these are: %s\n", import_schemes());
+	else if (r != IMPORT_OK)
+		fprintf(stderr, "sallyport: the hash is not whole, or has more than %d bytes\n", IMPORT_HASH_MAX);
+	return r == IMPORT_OK;
+}
+
+/* The word behind the address, if any, is an option that says that a hash is read. */
+static bool secret_of(struct ctl *c, const struct ipc_addr *address, struct ipc_hash_secret_reply *out)
+{
+	if (c->n_words < 2)
+		return new_secret(c, address, out);
+	if (strcmp(c->words[1], "--hash") == 0 || strcmp(c->words[1], "--hash-from-stdin") == 0)
+		return read_hash(c, address, out);
+	fprintf(stderr, "sallyport: \"%s\" is not --hash\n", c->words[1]);
+	return false;
+}
+
 static int account_add(struct ctl *c)
 {
 	struct ipc_account_add m = { 0 };
 	struct ipc_account_add_reply r;
 	struct ipc_hash_secret_reply secret;
 
-	if (!ctl_address(c, c->words[0], &m.address) || !new_secret(c, &m.address, &secret))
+	if (!ctl_address(c, c->words[0], &m.address) || !secret_of(c, &m.address, &secret))
 		return 1;
 	m.hash = secret.hash;
 	m.scram = secret.scram;
@@ -110,7 +149,7 @@ static int passwd(struct ctl *c)
 	struct ipc_account_password m = { 0 };
 	struct ipc_hash_secret_reply secret;
 
-	if (!ctl_address(c, c->words[0], &m.address) || !new_secret(c, &m.address, &secret))
+	if (!ctl_address(c, c->words[0], &m.address) || !secret_of(c, &m.address, &secret))
 		return 1;
 	m.hash = secret.hash;
 	m.scram = secret.scram;
@@ -144,11 +183,11 @@ const struct command ctl_directory_commands[] = {
 	{ "domain add", "NAME", "take mail for a domain", 1, 1, ONLINE, domain_add },
 	{ "domain delete", "NAME", "stop taking mail for a domain that has no accounts or aliases", 1, 1, ONLINE, domain_delete },
 	{ "domain list", "", "the domains", 0, 0, ONLINE, domain_list },
-	{ "account add", "ADDRESS", "make an account; asks for its password, or reads it from standard input", 1, 1, ONLINE, account_add },
+	{ "account add", "ADDRESS [--hash]", "make an account; its password, or with --hash a hash made elsewhere, is asked for or read from standard input", 1, 2, ONLINE, account_add },
 	{ "account delete", "ADDRESS [--now]",
 		"remove an account and its mail; undelete brings it back for a time, not after --now", 1, 2, ONLINE, account_delete },
 	{ "account list", "", "the accounts, with what they hold", 0, 0, ONLINE, account_list },
-	{ "passwd", "ADDRESS", "change an account's password; sessions under the old one end", 1, 1, ONLINE, passwd },
+	{ "passwd", "ADDRESS [--hash]", "change an account's password; sessions under the old one end", 1, 2, ONLINE, passwd },
 	{ "alias add", "ADDRESS TARGET...", "deliver an address to others", 2, 100, ONLINE, alias_add },
 	{ "alias delete", "ADDRESS", "remove an alias", 1, 1, ONLINE, alias_delete },
 	{ "alias list", "", "the aliases", 0, 0, ONLINE, alias_list },

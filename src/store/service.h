@@ -68,6 +68,7 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 /* Handlers, by family; the table is in service.c. */
 #define STORE_HANDLERS(X)                                                                                              \
 	X(credential, CREDENTIAL)                                                                                      \
+	X(rehash, REHASH)                                                                                              \
 	X(installation, INSTALLATION)                                                                                  \
 	X(certificate_owner, CERTIFICATE_OWNER)                                                                        \
 	X(grant, GRANT)                                                                                                \

@@ -11,6 +11,11 @@
 
 /* ---- auth */
 
+static struct directory *directory_of(void *ctx)
+{
+	return &((struct store *)ctx)->directory;
+}
+
 static void fill_codes(const struct code_entries *all, struct arena *ar, struct ipc_credential_reply *r)
 {
 	struct ipc_code *list = arena_array(ar, CODES_MAX, sizeof *list);
@@ -159,6 +164,17 @@ void serve_open_account(void *ctx, struct ipc_call *c, const void *msg)
 	ipc_open_account_reply_send(c, o, &r);
 }
 
+SUSPENDS void serve_rehash(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_rehash *q = msg;
+	struct store *s = ctx;
+	enum outcome o = account_rehash(directory_of(ctx), q);
+
+	(void)c;
+	if (o != OK && o != BAD_STATE)
+		log_warning(s->log, "rehash-failed", "account %llu: %s; it is tried again at the next login", (unsigned long long)q->account, outcome_name(o));
+}
+
 void serve_present(void *ctx, struct ipc_call *c, const void *msg)
 {
 	(void)msg;
@@ -180,11 +196,6 @@ void serve_logout(void *ctx, struct ipc_call *c, const void *msg)
 }
 
 /* ---- commands */
-
-static struct directory *directory_of(void *ctx)
-{
-	return &((struct store *)ctx)->directory;
-}
 
 SUSPENDS void serve_account_password(void *ctx, struct ipc_call *c, const void *msg)
 {

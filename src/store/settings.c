@@ -212,22 +212,29 @@ static SUSPENDS enum outcome begin(struct directory *d, const struct ipc_addr *a
 	o = directory_account(d, arena_fmt(&c->ar, "%.*s@%.*s", STR_ARG(address->local), STR_ARG(address->domain)), &id);
 	if (o == OK)
 		o = account_get(d->shard, id, &c->a);
-	if (o == OK)
+	if (o != OK)
+		c->a = NULL;
+	else
 		o = credential_read(d->shard->port, id, &c->ar, &c->cred);
 	return o;
 }
 
-/* Commits what was put, with the credential's next version (G1). */
-static SUSPENDS enum outcome commit(struct change *c)
+static SUSPENDS enum outcome commit_as_is(struct change *c)
 {
 	struct buf v;
 
-	c->cred.version++;
 	buf_init(&v, ROW_MAX);
 	credential_row_encode(&c->cred, &v);
 	engine_put(account_batch(c->a), STR("C"), buf_str(&v));
 	buf_fini(&v);
 	return account_wait(c->a, account_stage(c->a)) ? OK : TRY_LATER;
+}
+
+/* Commits what was put, with the credential's next version (G1). */
+static SUSPENDS enum outcome commit(struct change *c)
+{
+	c->cred.version++;
+	return commit_as_is(c);
 }
 
 static enum outcome end(struct change *c, enum outcome o)
@@ -271,6 +278,29 @@ SUSPENDS enum outcome account_set_password(struct directory *d, const struct ipc
 		c.cred.scram = q->scram;
 		o = commit(&c);
 		handles_revoke_some(d->shard, c.a, of_no_code, 0);
+	}
+	return end(&c, o);
+}
+
+SUSPENDS enum outcome account_rehash(struct directory *d, const struct ipc_rehash *q)
+{
+	struct change c = { .d = d };
+	enum outcome o;
+
+	if (!directory_lock(d))
+		return TRY_LATER;
+	arena_init(&c.ar, "store-settings", (size_t)16 << 20);
+	o = account_get(d->shard, q->account, &c.a);
+	if (o != OK)
+		c.a = NULL;
+	else
+		o = credential_read(d->shard->port, q->account, &c.ar, &c.cred);
+	if (o == OK && c.cred.version != q->version)
+		o = BAD_STATE;
+	if (o == OK) {
+		c.cred.hash = q->hash;
+		c.cred.scram = q->scram;
+		o = commit_as_is(&c);
 	}
 	return end(&c, o);
 }

@@ -35,6 +35,8 @@ void codes_read(struct engine_port *p, uint64_t account, struct arena *ar, struc
 struct str networks_text(const struct code_row *r, struct arena *ar);
 
 SUSPENDS enum outcome account_set_password(struct directory *d, const struct ipc_account_password *q) MUST_USE;
+/* BAD_STATE: it is of another version now. The version stays: the password does. */
+SUSPENDS enum outcome account_rehash(struct directory *d, const struct ipc_rehash *q) MUST_USE;
 SUSPENDS enum outcome account_set(struct directory *d, const struct ipc_account_set *q) MUST_USE;
 SUSPENDS enum outcome code_add(struct directory *d, const struct ipc_code_add *q, uint32_t *id) MUST_USE;
 SUSPENDS enum outcome code_delete(struct directory *d, const struct ipc_code_delete *q) MUST_USE;

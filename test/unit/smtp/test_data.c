@@ -170,11 +170,70 @@ static void line_limit(void **state)
 	assert_true(r.long_line && r.ended);
 }
 
+/* In chunks: fed in two pieces, what is wrong with it. */
+static void feed_chunks(struct str in, size_t cut, uint64_t line_max, struct smtp_data *d)
+{
+	struct body_budget budget = { .max = 1 << 20 };
+	struct body_writer w;
+	struct body body;
+
+	body_writer_open(&w, &budget, 1 << 20);
+	smtp_data_init(d, &w, line_max);
+	smtp_chunk_feed(d, str_sub(in, 0, cut));
+	smtp_chunk_feed(d, str_from(in, cut));
+	smtp_chunk_end(d);
+	assert_int_equal(body_writer_seal(&w, &body), OK);
+	if (!d->bare && !d->nul && !d->long_line) {
+		assert_int_equal(body.size, in.n);
+		assert_memory_equal(body.inl.p, in.p, in.n);
+	}
+	body_writer_close(&w);
+}
+
+/* Every text of up to five of these bytes, cut everywhere: CR and LF stand together or spoil it, and so does NUL; dots are dots. */
+static void chunks(void **state)
+{
+	static const char letters[] = { 'a', '.', '\r', '\n', 0 };
+	struct smtp_data d;
+
+	(void)state;
+	for (unsigned i = 0; i < 5 * 5 * 5 * 5 * 5; i++) {
+		char text[5];
+		bool bare = false, nul = false;
+		unsigned rest = i;
+
+		for (size_t k = 0; k < 5; k++, rest /= 5)
+			text[k] = letters[rest % 5];
+		for (size_t k = 0; k < 5; k++) {
+			nul |= text[k] == 0;
+			bare |= text[k] == '\n' && (k == 0 || text[k - 1] != '\r');
+			bare |= text[k] == '\r' && (k == 4 || text[k + 1] != '\n');
+		}
+		for (size_t cut = 0; cut <= 5; cut++) {
+			feed_chunks(str_of(text, 5), cut, 0, &d);
+			assert_int_equal(d.bare || d.nul, bare || nul);
+		}
+	}
+}
+
+static void line_limit_of_chunks(void **state)
+{
+	struct smtp_data d;
+
+	(void)state;
+	for (size_t cut = 0; cut <= 12; cut++) {
+		feed_chunks(STR("abc\r\nabcd\r\n."), cut, 6, &d);
+		assert_false(d.long_line);
+		feed_chunks(STR("abc\r\nabcd\r\n."), cut, 5, &d);
+		assert_true(d.long_line);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dots), cmocka_unit_test(smuggling), cmocka_unit_test(no_end), cmocka_unit_test(lanes),
-		cmocka_unit_test(line_limit),
+		cmocka_unit_test(line_limit), cmocka_unit_test(chunks), cmocka_unit_test(line_limit_of_chunks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

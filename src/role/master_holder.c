@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define TCP_LISTEN_STATE "0A"
+#define UNIX_LISTEN_FLAGS "00010000" /* __SO_ACCEPTCON */
 #define LINE_BYTES 512
 
 /* The field of a line of /proc/net, counted from 0. */
@@ -66,9 +67,10 @@ static bool in_the_way(struct str line, const struct bound *b)
 	return any || mine_any || str_eq(local, mine);
 }
 
+/* Connections that wait there are listed under the path too. */
 static bool is_at_path(struct str line, const struct bound *b)
 {
-	return str_eq(field(line, 7), str_z(b->path));
+	return str_eq(field(line, 3), STR(UNIX_LISTEN_FLAGS)) && str_eq(field(line, 7), str_z(b->path));
 }
 
 static bool inode_in(const char *file, unsigned inode_field, bool (*is)(struct str line, const struct bound *b), const struct bound *b,

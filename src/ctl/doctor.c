@@ -89,8 +89,8 @@ static void check_walls(struct doctor *d, struct str line)
 		const char *wall = i < 2 ? everybody[i] : as_root[i - 2];
 
 		if ((i < 2 || geteuid() == 0) && str_search(walls, str_z(wall)) < 0) {
-			report_warning(&d->report, "role", "start it as root, on a kernel that offers it", "%.*s %.*s runs without the wall %s", STR_ARG(field[1]),
-				STR_ARG(field[2]), wall);
+			report_warning(&d->report, "role", "start it as root, on a kernel that offers it", "%.*s %.*s runs without the wall %s",
+				STR_ARG(field[1]), STR_ARG(field[2]), wall);
 			return;
 		}
 	}

@@ -105,7 +105,8 @@ static SUSPENDS void check_spf_of(struct doctor *d, struct str domain, const str
 		report_warning(&d->report, "spf", "try again later", "%.*s: cannot be told", STR_ARG(domain));
 		break;
 	case SPF_NOT_LISTED:
-		report_error(&d->report, "spf", "add mx, or ip4: and ip6: with the address, to the record", "%.*s does not let %s send", STR_ARG(domain), a->text);
+		report_error(&d->report, "spf", "add mx, or ip4: and ip6: with the address, to the record", "%.*s does not let %s send",
+			STR_ARG(domain), a->text);
 		break;
 	}
 }

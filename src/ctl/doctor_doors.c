@@ -87,8 +87,10 @@ void doctor_check_certificate(struct doctor *d)
 		if (c.chain_ok)
 			report_ok(&d->report, "certificate", "it leads to an authority that this machine trusts");
 		else
-			report_warning(&d->report, "certificate", c.self_signed ? "get one from an authority, as Let's Encrypt; users' programs ask until then" :
-				"put the authority's intermediate certificates behind it in the file", "others do not trust it: %s", c.chain_why);
+			report_warning(&d->report, "certificate",
+				c.self_signed ? "get one from an authority, as Let's Encrypt; users' programs ask until then" :
+						"put the authority's intermediate certificates behind it in the file",
+				"others do not trust it: %s", c.chain_why);
 		check_key(d, pem);
 	}
 	free((void *)(uintptr_t)pem.p);
@@ -125,9 +127,10 @@ static SUSPENDS bool say_starttls(struct probe *p, enum conf_service s, const ch
 	switch (s) {
 	case CONF_SMTP:
 	case CONF_SUBMISSION:
+	case CONF_LMTP:
 		if (!probe_smtp(p, 220, "the connection"))
 			return false;
-		probe_say(p, "EHLO %s", hostname);
+		probe_say(p, "%s %s", s == CONF_LMTP ? "LHLO" : "EHLO", hostname);
 		if (!probe_smtp(p, 250, "EHLO"))
 			return false;
 		probe_say(p, "STARTTLS");
@@ -180,7 +183,8 @@ static SUSPENDS void check_ehlo_name(struct doctor *d, const struct conf_listene
 		if (dns_name_eq(name, d->conf->hostname))
 			report_ok(&d->report, "ehlo", "the server calls itself %.*s", STR_ARG(name));
 		else
-			report_error(&d->report, "ehlo", "reload it; is another program on this port?", "the server calls itself %.*s, and the configuration %s",
+			report_error(&d->report, "ehlo", "reload it; is another program on this port?",
+				"the server calls itself %.*s, and the configuration has %s",
 				STR_ARG(name), d->conf->hostname.p);
 	}
 	probe_fini(&p);

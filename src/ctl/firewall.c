@@ -17,7 +17,7 @@
 /* A door of the pool that it belongs to, whose limits hold. */
 static bool is_strangers(enum conf_service s)
 {
-	return s == CONF_SMTP;
+	return s == CONF_SMTP || s == CONF_LMTP;
 }
 
 static bool is_outside(const struct conf_listener *l)

@@ -9,7 +9,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap
-from client import subjects
+from client import empty, subjects
 from server import SERVICES, Server, free_base, make_certificate
 from tap import case, check_equal, check_in
 
@@ -58,12 +58,12 @@ def _(s):
     check_equal((status, err), (0, ""))
     found = levels(lines)
     check_equal((found["warning"], found["error"]), ([], []))
-    for service in SERVICES + ("pop2",):
+    for service in SERVICES + ("pop2", "lmtp"):
         steps = " ".join(l[2] for l in of(lines, service))
-        for step in ["connection: ", "greeting: "] + (["tls: "] if service != "pop2" else []) + (["login: "] if service != "smtp" else []):
+        for step in ["connection: ", "greeting: "] + (["tls: "] if service not in ("pop2", "lmtp") else []) + (["login: "] if service not in ("smtp", "lmtp") else []):
             check_in(step, steps, service)
-        check_in("letter sent: " if service in ("smtp", "submission", "submissions") else " found: ", steps, service)
-    check_equal(len([l for l in of(lines, "imaps") if " found: " in l[2]]), 3)
+        check_in("letter sent: " if service in ("smtp", "submission", "submissions", "lmtp") else " found: ", steps, service)
+    check_equal(len([l for l in of(lines, "imaps") if " found: " in l[2]]), 4)
     assert all(l[2].endswith(" ms") for l in lines), lines
     check_clean(s)
 
@@ -101,7 +101,7 @@ def _(s):
     s.run("account", "set", "carol@demo.test", "imap", "off")
     status, lines, _err = selftest(s, "carol@demo.test")
     check_equal(status, 0)
-    check_in("3 letters stay with carol@demo.test", [l for l in lines if l[1] == "cleaning"][0][2])
+    check_in("4 letters stay with carol@demo.test", [l for l in lines if l[1] == "cleaning"][0][2])
 
 
 @case("a door that nothing listens at: which, why, the way out; the others are tried all the same")
@@ -134,6 +134,10 @@ def _(s):
         check_equal(len(got), 1, service)
         check_in("another certificate than the one expected", got[0][2])
         check_in("reload", got[0][3])
+    check_in("1 letters stay", [l for l in lines if l[1] == "cleaning"][0][2])  # LMTP's, which needs no certificate
+    c = s.imap("alice")
+    empty(c)
+    c.logout()
 
 
 class Stranger(threading.Thread):
@@ -203,6 +207,7 @@ if __name__ == "__main__":
     server = Server(accounts=("alice", "bob"))
     server.port["pop2"] = free_base(1)
     server.extra_listeners.append("listen pop2 { address 127.0.0.1; port %d; networks 127.0.0.0/8; auth_without_tls yes }" % server.port["pop2"])
+    server.extra_listeners.append("listen lmtp { path %s/lmtp.sock }" % server.dir)
     server.write_conf()
     with server:
         sys.exit(tap.run(server, on_failure=server.show_log) > 0)

@@ -245,13 +245,11 @@ static void adopt_login(struct door *d, uint64_t handle, uint64_t account, struc
 		a->revoked |= d->edge->revoked_early[i] == handle;
 }
 
-/* Refusals wait from when they were asked for, so that how long it took to find out shows nothing. */
+/* Refusals are answered a whole number of waits after they were asked for, so that how long it took to find out shows nothing, on a busy machine too. */
 static SUSPENDS enum outcome login_ended(struct door *d, enum outcome o, int64_t asked_ms, uint32_t wait_ms, const char *how, struct str user)
 {
-	int64_t left = asked_ms + wait_ms - sched_now_ms(d->sched);
-
-	if (o == DENIED && left > 0)
-		task_sleep(d->sched, left);
+	if (o == DENIED && wait_ms)
+		task_sleep(d->sched, wait_ms - (sched_now_ms(d->sched) - asked_ms) % wait_ms);
 	if (o == UNANSWERED)
 		o = TRY_LATER;
 	count(d->edge, d->service, o == OK ? COUNT_LOGINS : COUNT_LOGINS_REFUSED);

@@ -103,7 +103,8 @@ static enum import_result look(const char *text)
 static void refused(void **state)
 {
 	static const char *const unknown[] = { "", "secret", "{NONSENSE}x", "{SSHA", "{CRAM-MD5}aaaa", "{SHA256.XYZ}aaaa", "{}x", "{SKEY}x" };
-	static const char *const malformed[] = { "{SSHA}", "{SSHA}AAAA", "{SHA256}AAAA", "{SHA256}!!", "{PLAIN-MD5}504d", "{PBKDF2}$1$salt$0$00", "{PBKDF2}x", "{PLAIN}",
+	static const char *const malformed[] = { "{SSHA}", "{SSHA}AAAA", "{SHA256}AAAA", "{SHA256}!!", "{PLAIN-MD5}504d", "{PBKDF2}$1$salt$0$00",
+		"{PBKDF2}x", "{PLAIN}",
 		"$6$", "$6$salt$short", "$1$vBp.mcYn", "{CRYPT}", "$9$what$is", "{SCRAM-SHA-256}4096,aa", "{SCRAM-SHA-1}0,YQ==,YQ==,YQ==", "{ARGON2ID}x",
 		"{SHA512-CRYPT}$2y$05$mbhxvxEt1PK1oaaVSzJh0u" };
 

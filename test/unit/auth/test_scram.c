@@ -115,7 +115,8 @@ static enum outcome first(const char *message, bool plus, bool announced)
 
 static void first_messages(void **state)
 {
-	static const char *const bad[] = { "", "n", "n,", "n,,", "n,,n=user", "n,,r=abc", "n,,n=,r=abc", "n,,n=user,r=", "n,,m=x,n=user,r=abc", "x,,n=user,r=abc",
+	static const char *const bad[] = { "", "n", "n,", "n,,", "n,,n=user", "n,,r=abc", "n,,n=,r=abc", "n,,n=user,r=", "n,,m=x,n=user,r=abc",
+		"x,,n=user,r=abc",
 		"n,b=user,n=user,r=abc", "n,,n=us=er,r=abc", "n,,n=us=2,r=abc", "n,,n=user,r=a c", "n,,n=user,r=abc,", "n,,n=user,r=abc,m=x",
 		"n,,n=user,r=abc,1=x", "n,,n=\x07,r=abc", "n,,n=\xff,r=abc", "n,,n=user\xd8\xa7" "1,r=abc" };
 

@@ -2,6 +2,7 @@
 #include "ctl/ctl.h"
 #include "role/host.h"
 #include "role/master.h"
+#include "role/upgrade.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,5 +30,5 @@ int main(int argc, char **argv)
 {
 	if (argc == 5 && strcmp(argv[1], "--role") == 0)
 		return run_role(argv + 2);
-	return ctl_main(argc, argv, master_main);
+	return ctl_main(argc, argv, &(struct ctl_calls){ .run = master_main, .upgrade = upgrade_main });
 }

@@ -216,7 +216,7 @@ const struct conf_setting conf_settings[] = {
 	SIZE_OR_0("quota_bytes", limits.quota_size, "0", MB, 1024 * TB, "storage of an account that has no quota of its own; 0 sets none"),
 	COUNT_OR_0("quota_messages", limits.quota_messages, "0", MANY, "messages of an account that has no quota of its own; 0 sets none"),
 	{ B, "quota_warnings", CONF_TYPE_PERCENTS, AT(limits.quota_warnings), "80 95", 1, CONF_PERCENTS_MAX,
-	  .help = "shares of a quota, in per cent: a delivery that reaches one puts a letter that says so into INBOX, once until use has fallen 5 per cent below; none" },
+	  .help = "per cent of a quota: a delivery that reaches one puts a letter about it into INBOX, once until use has fallen 5 per cent below; none" },
 #undef B
 #define B "timeouts"
 	WAIT("smtp_greeting", smtp_greeting_ms, "30s", "from the connection to the first SMTP command"),

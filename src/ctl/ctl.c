@@ -60,13 +60,19 @@ static int run_server(struct ctl *c)
 		fprintf(stderr, "sallyport: run takes the word closed or nothing, not %s\n", c->words[0]);
 		return 2;
 	}
-	return c->run(c->conf_path, c->embedded, closed);
+	return c->calls->run(c->conf_path, c->embedded, closed);
+}
+
+static int upgrade(struct ctl *c)
+{
+	return c->calls->upgrade(c->conf_path);
 }
 
 static const struct command run_commands[] = {
 	{ "run", "[closed]",
 		"run the server in the foreground; closed: with no door open, for commands alone (with -X: all roles in one process, for debuggers)", 0, 1,
 		ALONE, run_server },
+	{ "upgrade", "", "bring data of an older version of this program to its own format; the server is stopped", 0, 0, ALONE, upgrade },
 	{ 0 },
 };
 
@@ -143,9 +149,9 @@ static int run_command(struct ctl *c, const struct command *cmd)
 	return status;
 }
 
-int ctl_main(int argc, char **argv, int (*run)(const char *conf_path, bool embedded, bool closed))
+int ctl_main(int argc, char **argv, const struct ctl_calls *calls)
 {
-	struct ctl c = { .run = run, .conf_path = getenv("SALLYPORT_CONF") ? getenv("SALLYPORT_CONF") : CONF_DEFAULT };
+	struct ctl c = { .calls = calls, .conf_path = getenv("SALLYPORT_CONF") ? getenv("SALLYPORT_CONF") : CONF_DEFAULT };
 	const struct command *cmd;
 	int o, n_used = 0;
 

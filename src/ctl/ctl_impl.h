@@ -14,7 +14,7 @@
 struct ctl {
 	const char *conf_path;
 	bool embedded;
-	int (*run)(const char *conf_path, bool embedded, bool closed);
+	const struct ctl_calls *calls;
 	struct conf *conf;
 	struct client client;
 	char **words; /* after the command's name */

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "ipc_gen.h"
 #include "role/master_impl.h"
+#include "role/upgrade.h"
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
@@ -244,7 +245,7 @@ static bool prepare(struct master *m, struct buf *why)
 	}
 	return master_take_sockets(m, why) && master_read_conf(m->conf_path, &m->conf, &m->conf_text, why) &&
 		master_read_certs(m, m->conf, &m->certs, &m->n_certs, why) &&
-		master_make_dirs(m->conf, why) && open_log(m, why) && master_bind(m, m->conf, why) && master_ctl_open(m, why);
+		master_make_dirs(m->conf, why) && format_is_ours(m->conf, why) && open_log(m, why) && master_bind(m, m->conf, why) && master_ctl_open(m, why);
 }
 
 /* Everything that is this process's is given back: -X is run under valgrind and LeakSanitizer. */

@@ -5,6 +5,7 @@
 #include "base/die.h"
 #include "base/vec.h"
 #include "role/host.h"
+#include "role/upgrade.h"
 #include "store/store.h"
 
 #include <dlfcn.h>
@@ -31,7 +32,7 @@ struct store_role {
 };
 
 /* The engine's module lies beside the program, as built, or where it is installed. */
-static void find_module(char out[PATH_MAX])
+void store_find_module(char out[PATH_MAX])
 {
 	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
 	char *slash;
@@ -58,7 +59,7 @@ static void *store_role_open(struct host *h)
 		r->scan_list[i] = &r->scans[i];
 	}
 	if (h->conf->conf->store.engine == CONF_ENGINE_ROCKS) {
-		find_module(r->module);
+		store_find_module(r->module);
 		/* Here, while files can be opened; loading it again behind the walls finds it by its name. */
 		if (!dlopen(r->module, RTLD_NOW | RTLD_LOCAL))
 			die("role/store: the engine cannot be loaded: %s", dlerror());

@@ -128,12 +128,17 @@ struct engine_ops {
 	uint64_t (*blob_id)(struct engine *e);
 	uint64_t (*bytes_free)(struct engine *e);
 	void (*stats)(struct engine *e, struct engine_stats *out);
+	/* All rows are of this program's format now, durably; NULL where data has no format. False: why. */
+	bool (*upgraded)(struct engine *e, struct buf *why);
 };
+
+#define ENGINE_FORMAT 2 /* of the rows that this program writes */
 
 /* The head of each engine's own struct. */
 struct engine {
 	const struct engine_ops *ops;
 	uint32_t life; /* counts openings of the data, from 1 */
+	uint32_t format; /* of the data as it was found; 0: it has none */
 };
 struct engine_port {
 	struct engine *engine;
@@ -168,6 +173,7 @@ struct engine_opts {
 	uint64_t segment_size;
 	bool sync;    /* false: tests only */
 	bool threads; /* false: the committer works inline */
+	bool upgrade; /* data of an older format is opened, to be rewritten */
 	struct log *log;
 	uint64_t seed;	 /* memory: 0 is reliable; else commits may be late, lost, unknown */
 	struct buf *why; /* receives the reason when opening fails */

@@ -19,7 +19,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define FORMAT 1
+/* 1: until undelete, authorization codes and the audit log came. 2: all rows of their newest version. upgrade.c knows the way. */
+#define FORMAT ENGINE_FORMAT
 #define WAL_MAX ((uint64_t)64 << 20)
 #define MEMTABLE_SIZE ((size_t)24 << 20) /* about what a restart replays: 64 MiB took 1.5 s on two busy cores */
 #define FREE_ASK_MS 500
@@ -462,6 +463,15 @@ static bool write_format(struct rocks *r, const struct engine_opts *o)
 	return true;
 }
 
+static bool refuse_older(const struct engine_opts *o, uint32_t version)
+{
+	if (version >= FORMAT || o->upgrade)
+		return false;
+	buf_addf(o->why, "%s: its format is %u, this program's is %d; stop the server, make a backup with the older program, and run: sallyport upgrade",
+		o->data_dir, version, FORMAT);
+	return true;
+}
+
 static bool check_format(struct rocks *r, const struct engine_opts *o)
 {
 	char text[32] = "";
@@ -469,6 +479,7 @@ static bool check_format(struct rocks *r, const struct engine_opts *o)
 	ssize_t n;
 	uint32_t version;
 
+	r->base.format = FORMAT;
 	if (fd < 0)
 		return errno == ENOENT ? write_format(r, o) : refuse(o, "format");
 	n = read(fd, text, sizeof text - 1);
@@ -480,11 +491,12 @@ static bool check_format(struct rocks *r, const struct engine_opts *o)
 	}
 	if (version > FORMAT) {
 		buf_addf(o->why,
-			"%s: written by a newer Sallyport (format %u, this program knows %d); nothing was changed",
+			"%s: written by a newer Sallyport (format %u, this program knows %d); nothing was changed: start the newer program",
 			o->data_dir, version, FORMAT);
 		return false;
 	}
-	return true;
+	r->base.format = version;
+	return !refuse_older(o, version);
 }
 
 /* The write that a crash cut short may have become long before its bytes arrived: then its checksum fails, and RocksDB takes only an
@@ -584,7 +596,18 @@ static void rocks_close(struct engine *e)
 	rocks_free(r);
 }
 
+static bool rocks_upgraded(struct engine *e, struct buf *why)
+{
+	struct engine_opts o = { .data_dir = ".", .why = why };
+
+	if (!write_format((struct rocks *)(void *)e, &o))
+		return false;
+	e->format = FORMAT;
+	return true;
+}
+
 static const struct engine_ops rocks_ops = {
+	.upgraded = rocks_upgraded,
 	.name = "rocks",
 	.close = rocks_close,
 	.port_open = rocks_port_open,

@@ -360,15 +360,20 @@ static void newer_format(struct eng *e)
 	eng_close(e);
 	buf_init(&why, 1000);
 	o.why = &why;
-	write_file(e, "format", "sallyport 2\n");
+	write_file(e, "format", "sallyport 3\n");
 	assert_null(engine_rocks_load(&o));
 	assert_true(str_search(buf_str(&why), STR("newer Sallyport")) > 0);
 	buf_reset(&why);
 	write_file(e, "format", "something else\n");
 	assert_null(engine_rocks_load(&o));
 	assert_true(str_search(buf_str(&why), STR("not a data directory")) > 0);
-	buf_fini(&why);
+	buf_reset(&why);
 	write_file(e, "format", "sallyport 1\n");
+	assert_null(engine_rocks_load(&o));
+	assert_true(str_search(buf_str(&why), STR("format is 1, this program's is 2")) > 0);
+	assert_true(str_search(buf_str(&why), STR("sallyport upgrade")) > 0);
+	buf_fini(&why);
+	write_file(e, "format", "sallyport 2\n");
 	eng_open(e);
 }
 

@@ -51,8 +51,7 @@ static uint32_t count_recent(const struct selection *x, const struct seqmap *map
 
 		if (hi > map->limit)
 			hi = map->limit;
-		for (uint32_t at = lo; at < hi; at++)
-			n += seqmap_has(map, at);
+		n += lo < hi ? seqmap_between(map, lo, hi) : 0;
 	}
 	return n;
 }

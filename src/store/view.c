@@ -217,6 +217,11 @@ uint32_t seqmap_seq(const struct seqmap *m, uint32_t at)
 	return k < m->n_gone && m->gone[k] == at ? 0 : at - k + 1;
 }
 
+uint32_t seqmap_between(const struct seqmap *m, uint32_t lo, uint32_t hi)
+{
+	return hi - lo - (gone_before(m, hi) - gone_before(m, lo));
+}
+
 uint32_t seqmap_at(const struct seqmap *m, uint32_t seq)
 {
 	uint32_t lo = 0, hi = m->n_gone;

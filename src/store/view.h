@@ -65,6 +65,7 @@ struct seqmap {
 struct seqmap seqmap_make(const struct view *v, uint64_t seen, uint32_t known, struct arena *a);
 uint32_t seqmap_count(const struct seqmap *m);
 uint32_t seqmap_seq(const struct seqmap *m, uint32_t at);	   /* 0: not a message of the selection */
+uint32_t seqmap_between(const struct seqmap *m, uint32_t lo, uint32_t hi); /* messages of the selection in rows [lo, hi), below limit */
 uint32_t seqmap_at(const struct seqmap *m, uint32_t seq);	   /* seq from 1 to count */
 static inline bool seqmap_has(const struct seqmap *m, uint32_t at) /* a message of the selection, perhaps a tombstone */
 {

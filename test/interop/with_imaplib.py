@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """test/interop/with_imaplib.py - IMAP with Python's client: every command, and IDLE by a bare connection."""
+import base64
 import imaplib
 import os
 import re
@@ -261,6 +262,77 @@ def _(s):
     answer = c.search("X-UNKNOWN", "ALL")
     check_equal(answer[0], "NO")
     check_in(b"BADCHARSET", answer[1][0])
+    c.logout()
+
+
+def fetched(answer, item):
+    """The number behind an item of the first FETCH answer."""
+    line = answer[0][0] if isinstance(answer[0], tuple) else answer[0]
+    return int(re.search(re.escape(item).encode() + rb" \(?(\d+)", line)[1])
+
+
+@case("CONDSTORE: of two clients that change a message the second learns of the first")
+def _(s):
+    fresh(s, "cond", 3).logout()
+    a, b = s.imap(), s.imap()
+    for c in (a, b):
+        check_equal(c.enable("CONDSTORE")[0], "OK")
+        ok(c.select("cond"))
+    seen = fetched(ok(a.fetch("2", "(MODSEQ)")), "MODSEQ")
+    ok(b.store("2", "+FLAGS.SILENT", "(\\Flagged)"))
+    answer = ok(a.store("1:3", "(UNCHANGEDSINCE %d) +FLAGS.SILENT" % (seen + 1), "(\\Answered)"))
+    check_equal(codes(a, "MODIFIED"), b"2")
+    assert all(b"MODSEQ" in line for line in answer), answer
+    check_equal(len(ok(a.fetch("1:*", "(FLAGS) (CHANGEDSINCE %d)" % (seen + 1)))), 3)
+    flags = b"".join(ok(a.fetch("2", "(FLAGS)")))
+    assert b"\\Flagged" in flags and b"\\Answered" not in flags, flags
+    newest = fetched(ok(a.fetch("3", "(MODSEQ)")), "MODSEQ")
+    check_equal(ok(a.fetch("1:*", "(FLAGS) (CHANGEDSINCE %d)" % newest)), [None])
+    check_in(b"HIGHESTMODSEQ %d" % newest, ok(b.status("cond", "(HIGHESTMODSEQ)"))[0])
+    a.logout()
+    b.logout()
+
+
+@case("ESEARCH and $: found, counted, kept, and gone when it is expunged; under IMAP4rev2 always")
+def _(s):
+    c = fresh(s, "found", 12)
+    ok(c.store("2:5,9", "+FLAGS.SILENT", "(\\Flagged)"))
+    ok(c.search(None, "RETURN (MIN MAX COUNT ALL SAVE)", "FLAGGED"))
+    check_in(b"ALL 2:5,9 MIN 2 MAX 9 COUNT 5", codes(c, "ESEARCH"))
+    check_equal(len(ok(c.fetch("$", "(UID)"))), 5)
+    ok(c.copy("$", "Archive"))
+    ok(c.store("3", "+FLAGS.SILENT", "(\\Deleted)"))
+    ok(c.expunge())
+    ok(c.search(None, "RETURN (ALL COUNT)", "$"))
+    check_in(b"ALL 2:4,8 COUNT 4", codes(c, "ESEARCH"))
+    ok(c.store("$", "+FLAGS.SILENT", "(\\Deleted)"))
+    ok(c.expunge())
+    check_equal(ok(c.search(None, "$")), [b""])
+    c.logout()
+    c = s.imap()
+    ok(c.enable("IMAP4rev2"))
+    ok(c.select("found"))
+    ok(c.search(None, "UNSEEN"))
+    check_in(b"ALL 1:7", codes(c, "ESEARCH"))
+    check_equal(c.response("RECENT")[1], [None])
+    c.logout()
+
+
+@case("BINARY: a large attachment comes decoded, whole and in parts")
+def _(s):
+    c = fresh(s, "binary")
+    data = bytes(i * 7 & 255 for i in range(1 << 20)) * 2
+    ok(c.append("binary", None, None, b"Subject: large\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n"
+                b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+                + base64.encodebytes(data).replace(b"\n", b"\r\n") + b"--b--\r\n"))
+    ok(c.noop())
+    check_equal(fetched(ok(c.fetch("1", "(BINARY.SIZE[2])")), "BINARY.SIZE[2]"), len(data))
+    got = ok(c.fetch("1", "(BINARY.PEEK[2])"))[0]
+    assert got[0].endswith(b"~{%d}" % len(data)) and got[1] == data, got[0]
+    for at, n in ((0, 1), (131071, 3), (1 << 20, 70000), (len(data) - 5, 100), (len(data), 1)):
+        got = ok(c.fetch("1", "(BINARY.PEEK[2]<%d.%d>)" % (at, n)))[0]
+        check_equal(got[1], data[at:at + n], "%d.%d" % (at, n))
+    check_equal(ok(c.fetch("1", "(BINARY.PEEK[1])"))[0][1], b"text")
     c.logout()
 
 

@@ -424,12 +424,104 @@ static void ends(void **state)
 	f.fail_next = OK;
 }
 
+/* The store of this test answers two found a page: ranges join across pages, and sums stand behind them. */
+static void searching_extended(void **state)
+{
+	(void)state;
+	IN_BOX("a SEARCH RETURN (ALL COUNT MIN MAX) ALL\r\nb UID SEARCH RETURN () OR 1 3\r\nc SEARCH RETURN (COUNT) DRAFT\r\n",
+		"* ESEARCH (TAG \"a\") ALL 1:4 MIN 1 MAX 4 COUNT 4\r\na OK SEARCH completed\r\n"
+		"* ESEARCH (TAG \"b\") UID ALL 1,3\r\nb OK UID SEARCH completed\r\n"
+		"* ESEARCH (TAG \"c\") COUNT 0\r\nc OK SEARCH completed\r\n");
+	IN_BOX("a SEARCH RETURN (SAVE) 2:*\r\nb FETCH $ UID\r\nc SEARCH RETURN (SAVE MAX MIN) $\r\nd UID FETCH $ UID\r\n",
+		"a OK SEARCH completed\r\n* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\n* 4 FETCH (UID 4)\r\nb OK FETCH completed\r\n"
+		"* ESEARCH (TAG \"c\") MIN 2 MAX 4\r\nc OK SEARCH completed\r\n* 2 FETCH (UID 2)\r\n* 4 FETCH (UID 4)\r\n"
+		"d OK UID FETCH completed\r\n");
+	IN_BOX("a SEARCH RETURN (MIN) MODSEQ 3\r\nb SEARCH MODSEQ 3\r\nc SEARCH RETURN (MIN MAX) MODSEQ 9\r\n",
+		"* OK [HIGHESTMODSEQ 5] Modification sequences are told from now on\r\n"
+		"* ESEARCH (TAG \"a\") MIN 2 MODSEQ 3\r\na OK SEARCH completed\r\n"
+		"* SEARCH 2 3 4 (MODSEQ 5)\r\nb OK SEARCH completed\r\n* ESEARCH (TAG \"c\")\r\nc OK SEARCH completed\r\n");
+	SAYS("e ENABLE IMAP4rev2\r\ns SELECT inbox\r\na SEARCH SEEN\r\n",
+		"* ENABLED IMAP4rev2\r\ne OK ENABLE completed\r\n"
+		"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
+		"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] These are kept\r\n* 4 EXISTS\r\n"
+		"* OK [UIDVALIDITY 101] UIDs are valid\r\n* OK [UIDNEXT 5] The next UID\r\n* OK [HIGHESTMODSEQ 5] The highest\r\n"
+		"* LIST () \"/\" \"INBOX\"\r\ns OK [READ-WRITE] SELECT completed\r\n"
+		"* ESEARCH (TAG \"a\") ALL 1\r\na OK SEARCH completed\r\n");
+}
+
+static void storing_if(void **state)
+{
+	(void)state;
+	IN_BOX("a STORE 1:4 (UNCHANGEDSINCE 3) +FLAGS.SILENT (\\Draft)\r\nb UID STORE 1:3 -FLAGS.SILENT (\\Draft)\r\n"
+	       "c FETCH 1:* (UID) (CHANGEDSINCE 7)\r\n",
+		"* OK [HIGHESTMODSEQ 5] Modification sequences are told from now on\r\n"
+		"* 1 FETCH (MODSEQ (6))\r\n* 2 FETCH (MODSEQ (7))\r\na OK [MODIFIED 3,4] Some had changed and were left alone\r\n"
+		"* 1 FETCH (UID 1 MODSEQ (8))\r\n* 2 FETCH (UID 2 MODSEQ (9))\r\nb OK UID STORE completed\r\n"
+		"* 1 FETCH (MODSEQ (8) UID 1)\r\n* 2 FETCH (MODSEQ (9) UID 2)\r\nc OK FETCH completed\r\n");
+	IN_BOX("a STORE 1 (UNCHANGEDSINCE 9223372036854775808) FLAGS ()\r\nb STORE 1 (UNCHANGEDSINCE 1 FLAGS ()\r\n",
+		"a BAD These are not the arguments of the command\r\nb BAD These are not the arguments of the command\r\n");
+}
+
+/* A letter whose one part decodes to n bytes "A", in pieces of a hundred bytes: it is read twice. */
+static void add_encoded(size_t n)
+{
+	struct buf text;
+
+	buf_init(&text, 1 << 20);
+	buf_addz(&text, "Content-Transfer-Encoding: base64\r\n\r\n");
+	for (size_t i = 0; i < n; i += 3)
+		buf_addz(&text, i % 54 ? "QUFB" : "QUFB\r\n");
+	fake_add(f.boxes, buf_str(&text), 0);
+	buf_fini(&text);
+}
+
+static void fetching_binary(void **state)
+{
+	struct buf want, out;
+
+	(void)state;
+	buf_init(&want, 1 << 20);
+	buf_init(&out, 1 << 20);
+	buf_addz(&want, SELECTED "s OK [READ-WRITE] SELECT completed\r\n* 1 FETCH (BINARY.SIZE[1] 600 BINARY[1] {600}\r\n");
+	for (int i = 0; i < 600; i++)
+		buf_addc(&want, 'A');
+	buf_addz(&want, " BINARY[1]<598> {2}\r\nAA)\r\na OK FETCH completed\r\n");
+	for (size_t chunk = 0; chunk < 3; chunk++) {
+		fill();
+		while (f.boxes->n)
+			fake_box_clear(f.boxes);
+		f.boxes->modseq = 4;
+		add_encoded(600);
+		f.boxes->uidnext = 5;
+		buf_reset(&out);
+		fake_run(&f, STR(LOGIN "s SELECT inbox\r\na FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1] BINARY.PEEK[1]<598.9>)\r\n"), chunk, &out);
+		assert_true(str_ends(buf_str(&out), str_from(buf_str(&want), (size_t)str_search(buf_str(&want), STR("* 1 FETCH")))));
+	}
+	/* When the letter cannot be read a second time the connection ends within the literal. */
+	for (unsigned n = 0; n < 40; n++) {
+		buf_reset(&out);
+		f.n_calls = 0;
+		f.fail_at = n;
+		f.fail_with = FAILED;
+		fake_run(&f, STR(LOGIN "s SELECT inbox\r\na FETCH 1 BINARY.PEEK[1]\r\nz LOGOUT\r\n"), 0, &out);
+		if (str_search(buf_str(&out), STR("{600}")) > 0 && str_search(buf_str(&out), STR("a OK")) < 0)
+			assert_true(str_search(buf_str(&out), STR("z OK")) < 0);
+		else
+			assert_true(str_search(buf_str(&out), STR("z OK")) > 0);
+	}
+	f.fail_with = OK;
+	buf_fini(&want);
+	buf_fini(&out);
+}
+
 /* Every call to store fails in turn, in every way: the session says something sane and goes on or ends. */
 static void failures(void **state)
 {
 	static const char all[] =
 		LOGIN "s SELECT inbox\r\na FETCH 1:* (BODY[] BODY[2.TEXT] BODY.PEEK[HEADER.FIELDS (x)])\r\n"
-		      "b STORE 1 FLAGS (\\Deleted k)\r\nc SEARCH ALL\r\nd EXPUNGE\r\ne COPY 1 Sent\r\nf LIST \"\" "
+		      "b STORE 1 FLAGS (\\Deleted k)\r\nc SEARCH ALL\r\nd EXPUNGE\r\ne COPY 1 Sent\r\n"
+		      "c2 SEARCH RETURN (SAVE ALL) MODSEQ 1\r\nb2 STORE $ (UNCHANGEDSINCE 1) +FLAGS.SILENT (\\Seen)\r\n"
+		      "a2 FETCH $ (BINARY[1]) (CHANGEDSINCE 1)\r\nf LIST \"\" "
 		      "*\r\nz LOGOUT\r\n";
 
 	(void)state;
@@ -540,6 +632,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(storing, setup, teardown),
 		cmocka_unit_test_setup_teardown(expunging, setup, teardown),
 		cmocka_unit_test_setup_teardown(searching, setup, teardown),
+		cmocka_unit_test_setup_teardown(searching_extended, setup, teardown),
+		cmocka_unit_test_setup_teardown(storing_if, setup, teardown),
+		cmocka_unit_test_setup_teardown(fetching_binary, setup, teardown),
 		cmocka_unit_test_setup_teardown(appending, setup, teardown),
 		cmocka_unit_test_setup_teardown(idling, setup, teardown),
 		cmocka_unit_test_setup_teardown(news, setup, teardown),

@@ -114,6 +114,8 @@ static void check_session(struct world *w, const struct model *m)
 		assert_true(view_find(&w->view, m->uid[seq - 1], &at));
 		assert_int_equal(seqmap_seq(&map, at), seq);
 		assert_true(seqmap_has(&map, at));
+		assert_int_equal(seqmap_between(&map, 0, at), seq - 1);
+		assert_int_equal(seqmap_between(&map, at, map.limit), m->n - seq + 1);
 	}
 	for (uint32_t i = map.limit; i < w->view.n; i++)
 		assert_int_equal(seqmap_seq(&map, i), 0);

@@ -11,7 +11,7 @@
 
 #include "ipc/words.h"
 
-#define COPY_STEP 1000
+#define COPY_STEP 500
 #define COPY_STEP_BYTES ((size_t)8 << 20) /* of parts, held in memory by a step */
 #define READS_STEP 64			  /* parts read between two yields */
 

@@ -90,6 +90,8 @@ void view_kill(struct view *v, const uint32_t *at, uint32_t n, uint64_t first)
 {
 	size_t i = v->dead.n, j = n, k = v->dead.n + n;
 
+	if (v->dead.n == 0)
+		v->dead_modseq_min = first;
 	for (uint32_t x = 0; x < n; x++) {
 		vec_push(&v->dead);
 		v->flags[at[x]] |= VIEW_DEAD;
@@ -125,6 +127,7 @@ static void squeeze(void *column, size_t width, const uint32_t *gone, size_t n_g
 static void drop(struct view *v, const uint32_t *gone, size_t n_gone, uint64_t upto)
 {
 	size_t kept = 0, passed = 0;
+	uint64_t lowest = UINT64_MAX;
 
 #define X(type, name) squeeze(v->name, sizeof(type), gone, n_gone, v->n);
 	VIEW_COLUMNS(X)
@@ -137,9 +140,11 @@ static void drop(struct view *v, const uint32_t *gone, size_t n_gone, uint64_t u
 			continue;
 		}
 		t.at -= (uint32_t)passed;
+		lowest = t.modseq < lowest ? t.modseq : lowest;
 		v->dead.v[kept++] = t;
 	}
 	v->dead.n = kept;
+	v->dead_modseq_min = lowest;
 	v->n -= (uint32_t)n_gone;
 }
 
@@ -176,7 +181,7 @@ struct seqmap seqmap_make(const struct view *v, uint64_t seen, uint32_t known, s
 	struct seqmap m = { .view = v, .limit = view_lower(v, known) };
 	uint32_t *gone;
 
-	if (v->dead.n == 0)
+	if (v->dead.n == 0 || seen < v->dead_modseq_min)
 		return m;
 	gone = arena_array(a, v->dead.n, sizeof *gone);
 	for (size_t i = 0; i < v->dead.n; i++)

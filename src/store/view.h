@@ -39,6 +39,7 @@ struct view {
 	struct VEC(struct tombstone) dead; /* by index */
 	uint64_t modseq_max;		   /* of rows */
 	uint64_t dead_modseq_max;	   /* of tombstones */
+	uint64_t dead_modseq_min;	   /* none is lower */
 };
 
 void view_fini(struct view *v);

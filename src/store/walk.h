@@ -30,7 +30,7 @@ struct walk {
 };
 
 #define WALK_ROWS 32768 /* visited in a step */
-#define WALK_COST 16    /* a row that is changed counts so many: at most 2,048 changes, about 2 ms */
+#define WALK_COST 32    /* a row that is changed counts so many: at most 1,024 changes, about 2 ms */
 
 /* The first step begins; the named rows must outlive the walk. */
 void walk_open(struct walk *w, struct session *x, const struct named *n);

@@ -261,7 +261,7 @@ SUSPENDS void selftest_clean(struct selftest *t)
 		return;
 	if (!t->reader) {
 		report_warning(&t->report, "cleaning", "delete them by hand; their subjects begin: Sallyport tries its door",
-			"no IMAP door worked, so %zu letters stay with %.*s", t->n_letters, STR_ARG(t->address));
+			"no IMAP door worked; letters that stay with %.*s: %zu", STR_ARG(t->address), t->n_letters);
 		return;
 	}
 	d = mem_new(struct door_test);

@@ -26,6 +26,7 @@
 #define DEPTH_MAX 32
 #define ARENA_MAX ((size_t)4 << 30)
 #define STEP 1000 /* letters looked up at once */
+#define AHEAD 32   /* files that the disk is told of */
 
 /* ---- folders */
 
@@ -373,6 +374,8 @@ static SUSPENDS void send_step(struct letters *l, size_t at, size_t n)
 				mover_skip(l->t->m, l->v.v[at + i].name.size);
 			else
 				send_letter(l, &l->v.v[at + i], ids[i]);
+			if (i + AHEAD < n && !uids[i + AHEAD])
+				source_prefetch(l->dirs[l->v.v[at + i + AHEAD].is_new], l->v.v[at + i + AHEAD].file);
 		}
 	arena_fini(&a);
 	free(ids);

@@ -62,6 +62,16 @@ SUSPENDS bool source_read(struct sending *s, int dir_fd, const char *name)
 	return ok;
 }
 
+void source_prefetch(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return; /* reading it will tell */
+	(void)!posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+	close(fd);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

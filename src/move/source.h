@@ -10,6 +10,8 @@
 struct str source_folder(const struct mover *m, struct arena *a, struct str name);
 /* All bytes of a file into the letter's text. False: errno says why. */
 SUSPENDS bool source_read(struct sending *s, int dir_fd, const char *name);
+/* It will be read soon: the disk may begin. */
+void source_prefetch(int dir_fd, const char *name);
 /* A directory's names in the arena, sorted; those with a leading dot only when hidden. False: errno. */
 struct names {
 	char **v;

@@ -3,13 +3,15 @@
 
 #include "mail/utf8.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define LOOK_MAX 2048
 
 void letter_text_open(struct letter_text *t, struct body_writer *to)
 {
-	*t = (struct letter_text){ .to = to };
+	memset(t, 0, offsetof(struct letter_text, block));
+	t->to = to;
 }
 
 /* RFC 5322 2.2: a name of printable characters, blanks perhaps, a colon. An mbox's From_ line before it does no harm. */
@@ -45,6 +47,24 @@ static void look(struct letter_text *t, struct str bytes)
 	t->is_binary = !begins_with_field(head) && has_odd_bytes(head);
 }
 
+static void flush(struct letter_text *t)
+{
+	body_writer_add(t->to, str_of(t->block, t->n_block));
+	t->n_block = 0;
+}
+
+static void put(struct letter_text *t, const char *p, size_t n)
+{
+	if (n > sizeof t->block - t->n_block)
+		flush(t);
+	if (n > sizeof t->block) {
+		body_writer_add(t->to, str_of(p, n));
+		return;
+	}
+	memcpy(t->block + t->n_block, p, n);
+	t->n_block += n;
+}
+
 void letter_text_add(struct letter_text *t, struct str bytes)
 {
 	if (bytes.n == 0)
@@ -58,12 +78,14 @@ void letter_text_add(struct letter_text *t, struct str bytes)
 		size_t n = lf ? (size_t)(lf - bytes.p) : bytes.n;
 		bool whole = lf && (n ? bytes.p[n - 1] == '\r' : t->after_cr);
 
-		body_writer_add(t->to, str_sub(bytes, 0, n));
+		if (n)
+			put(t, bytes.p, n);
 		if (lf)
-			body_writer_add(t->to, whole ? STR("\n") : STR("\r\n"));
+			put(t, whole ? "\n" : "\r\n", whole ? 1 : 2);
 		t->after_cr = !lf && bytes.p[n - 1] == '\r';
 		bytes = str_from(bytes, n + (lf != NULL));
 	}
+	flush(t);
 }
 
 const char *letter_text_fault(const struct letter_text *t)

@@ -4,6 +4,8 @@
 
 #include "ipc/body.h"
 
+#define LETTER_BLOCK 16384
+
 struct letter_text {
 	struct body_writer *to;
 	bool after_cr;	/* the last byte was CR */
@@ -11,6 +13,8 @@ struct letter_text {
 	bool looked;	/* at its beginning */
 	bool is_binary; /* it begins with no header field, and with bytes that no text has */
 	uint64_t n;	/* bytes that came */
+	size_t n_block;
+	char block[LETTER_BLOCK]; /* lines on their way to the writer: it is called for many at once */
 };
 
 void letter_text_open(struct letter_text *t, struct body_writer *to);

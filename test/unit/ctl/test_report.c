@@ -99,7 +99,8 @@ static void long_texts_are_cut_at_255(void **state)
 static void public_addresses_are_told_from_others(void **state)
 {
 	static const char *const public[] = { "192.0.2.1", "8.8.8.8", "172.15.0.1", "172.32.0.1", "2001:db8::1" };
-	static const char *const others[] = { "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "100.127.0.1", "127.0.0.1", "169.254.1.1",
+	static const char *const others[] = { "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "100.127.0.1", "127.0.0.1",
+		"169.254.1.1",
 		"0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "fe80::1", "fd00::2", "ff02::1", "::" };
 	struct conf_address a;
 

@@ -171,7 +171,7 @@ def _(s):
     s.set("timeouts", proxy="1s")
     s.set("limits", proxy_header=536)
     assert s.reload()
-    time.sleep(0.2)
+    time.sleep(1)  # roles take a reload up after the master's line
     four = proxy_v2("203.0.113.10", 9)
     for head in (b"EHLO there\r\n", b"PROXY TCP4 203.0.113.9 192.0.2.2 99999 25\r\n", b"PROXY TCP4 203.0.113.9 192.0.2.2 4711 25\n",
                  V2 + b"\x21\x11\xff\xff", V2 + b"\x21\x11\x00\x04\x01\x02\x03\x04", V2 + b"\x21\x12\x00\x0c" + four[16:],
@@ -202,7 +202,7 @@ def _(s):
 def _(s):
     s.set("limits", connections_per_address_strangers=2)
     assert s.reload()
-    time.sleep(0.2)
+    time.sleep(1)  # roles take a reload up after the master's line
     held = []
     for client in (1, 2, 3):
         for n in range(2):

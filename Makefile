@@ -43,6 +43,10 @@ sim: ## one simulated world with all that was said: make sim SEED=7
 	@$(MAKE) --no-print-directory all MESON_ARGS=-Dtests=enabled
 	@$(BUILD)/test-sim -v $(or $(SEED),1)
 .PHONY: sim
+deb: ## the Debian package, in build-deb; installs what building it needs
+	@tools/install-deps package
+	@tools/deb
+.PHONY: deb doc
 doc: all ## the references that the code itself holds: doc/settings.md, doc/messages.md
 	@{ echo '# Settings'; echo; echo 'Made from src/conf/schema.c by `make doc`.'; echo; $(BUILD)/sallyport config reference; } >doc/settings.md
 	@cp $(BUILD)/ipc.md doc/messages.md

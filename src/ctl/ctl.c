@@ -83,12 +83,43 @@ static const struct command *const families[] = {
 };
 #define N_FAMILIES (sizeof families / sizeof *families)
 
-static int usage(void)
+/* All commands, or those that begin with a word. */
+static void print_commands(FILE *to, const char *word)
 {
-	fprintf(stderr, "usage: sallyport [-c FILE] [-X] COMMAND\n  -c FILE  the configuration, by default %s\n\n", CONF_DEFAULT);
 	for (size_t i = 0; i < N_FAMILIES; i++)
 		for (const struct command *k = families[i]; k->name; k++)
-			fprintf(stderr, "  %-16s %-18s %s\n", k->name, k->usage, k->help);
+			if (!word || str_starts(str_z(k->name), str_z(word)))
+				fprintf(to, "  %-16s %-18s %s\n", k->name, k->usage, k->help);
+}
+
+static int help(FILE *to)
+{
+	fprintf(to, "usage: sallyport [-c FILE] [-X] COMMAND\n  -c FILE  the configuration, by default %s\n\n", CONF_DEFAULT);
+	print_commands(to, NULL);
+	return to == stdout ? 0 : 2;
+}
+
+/* For programs: tools/manpages makes the manual of it. */
+static int help_tabs(void)
+{
+	for (size_t i = 0; i < N_FAMILIES; i++)
+		for (const struct command *k = families[i]; k->name; k++)
+			printf("%s\t%s\t%s\n", k->name, k->usage, k->help);
+	return 0;
+}
+
+static int no_command(const char *word)
+{
+	bool known = false;
+
+	if (!word)
+		return help(stderr);
+	for (size_t i = 0; i < N_FAMILIES; i++)
+		for (const struct command *k = families[i]; k->name; k++)
+			known |= str_starts(str_z(k->name), str_z(word));
+	fprintf(stderr, known ? "sallyport: %s what? There are:\n" : "sallyport: there is no command \"%s\"; sallyport help lists them\n", word);
+	if (known)
+		print_commands(stderr, word);
 	return 2;
 }
 
@@ -155,20 +186,23 @@ int ctl_main(int argc, char **argv, const struct ctl_calls *calls)
 	const struct command *cmd;
 	int o, n_used = 0;
 
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "--version") == 0))
+		argv[1] += 2; /* as other programs say it */
 	while ((o = getopt(argc, argv, "+c:X")) != -1) {
 		if (o == 'c')
 			c.conf_path = optarg;
 		else if (o == 'X')
 			c.embedded = true;
 		else
-			return usage();
+			return help(stderr);
 	}
+	if (optind < argc && strcmp(argv[optind], "help") == 0)
+		return optind + 1 < argc && strcmp(argv[optind + 1], "tabs") == 0 ? help_tabs() : help(stdout);
+	if (optind < argc && strcmp(argv[optind], "version") == 0)
+		return printf("sallyport %s\n", SALLYPORT_VERSION) < 0;
 	cmd = find_command(argv + optind, argc - optind, &n_used);
-	if (!cmd) {
-		if (optind < argc)
-			fprintf(stderr, "sallyport: there is no command \"%s\"\n", argv[optind]);
-		return usage();
-	}
+	if (!cmd)
+		return no_command(argv[optind]);
 	c.words = argv + optind + n_used;
 	c.n_words = argc - optind - n_used;
 	if (c.n_words < cmd->least || c.n_words > cmd->most) {

@@ -99,12 +99,24 @@ static int help(FILE *to)
 	return to == stdout ? 0 : 2;
 }
 
+/* A long usage is broken for people. */
+static void print_tabs(const struct command *k)
+{
+	printf("%s\t", k->name);
+	for (const char *p = k->usage; *p; p++)
+		if (*p != '\n' && *p != '\t' && (*p != ' ' || p == k->usage || (p[-1] != ' ' && p[-1] != '\n')))
+			putchar(*p);
+		else if (*p == '\n')
+			putchar(' ');
+	printf("\t%s\n", k->help);
+}
+
 /* For programs: tools/manpages makes the manual of it. */
 static int help_tabs(void)
 {
 	for (size_t i = 0; i < N_FAMILIES; i++)
 		for (const struct command *k = families[i]; k->name; k++)
-			printf("%s\t%s\t%s\n", k->name, k->usage, k->help);
+			print_tabs(k);
 	return 0;
 }
 

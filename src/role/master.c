@@ -243,6 +243,10 @@ static bool prepare(struct master *m, struct buf *why)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	if (!m->embedded && access("/proc/self/exe", X_OK) != 0) {
+		buf_addz(why, "/proc is not mounted; the server starts its own program again from there: mount -t proc proc /proc\n");
+		return false;
+	}
 	return master_take_sockets(m, why) && master_read_conf(m->conf_path, &m->conf, &m->conf_text, why) &&
 		master_read_certs(m, m->conf, &m->certs, &m->n_certs, why) &&
 		master_make_dirs(m->conf, why) && format_is_ours(m->conf, why) && open_log(m, why) && master_bind(m, m->conf, why) && master_ctl_open(m, why);

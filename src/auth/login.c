@@ -20,6 +20,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,6 +226,11 @@ static SUSPENDS void on_login(void *ctx, struct ipc_call *call, const void *msg)
 
 /* ---- bans */
 
+static void record_ban(struct login *l, enum audit_kind kind, struct str who, struct str text)
+{
+	ipc_audited_cast(l->o.stores[0].peer, &(struct ipc_audited){ .kind = (uint8_t)kind, .service = SERVICE_COUNT, .user = who, .text = text });
+}
+
 static void on_ban(void *ctx, const struct network *n, int64_t ms)
 {
 	struct login *l = ctx;
@@ -235,8 +241,13 @@ static void on_ban(void *ctx, const struct network *n, int64_t ms)
 	m.network = str_z(text);
 	for (size_t i = 0; i < l->edges.n; i++)
 		ipc_banned_cast(l->edges.v[i], &m);
-	if (ms)
+	if (ms) {
+		char why[NETWORK_TEXT_SIZE + 60];
+
 		log_warning(l->o.log, "banned", "%s for %u s: too many failed logins", text, m.seconds);
+		snprintf(why, sizeof why, "%s for %u s: too many failed logins", text, m.seconds);
+		record_ban(l, AUDIT_BAN, STR("auth"), str_z(why));
+	}
 }
 
 static bool tell_ban(void *arg, const char *what, int64_t left_ms)
@@ -286,7 +297,15 @@ static void on_ban_list(void *ctx, struct ipc_call *call, const void *msg)
 
 static void on_ban_remove(void *ctx, struct ipc_call *call, const void *msg)
 {
-	ipc_ban_remove_reply_send(call, guard_lift(&((struct login *)ctx)->guard, ((const struct ipc_ban_remove *)msg)->what) ? OK : NO_SUCH);
+	const struct ipc_ban_remove *m = msg;
+	struct login *l = ctx;
+	bool was = guard_lift(&l->guard, m->what);
+	struct arena *a = call_arena(call);
+
+	if (was)
+		record_ban(l, AUDIT_COMMAND, arena_fmt(a, "uid %u", (unsigned)peer_uid(call_peer(call))),
+			arena_fmt(a, "ban remove %.*s", STR_ARG(str_sub(m->what, 0, m->what.n < 150 ? m->what.n : 150))));
+	ipc_ban_remove_reply_send(call, was ? OK : NO_SUCH);
 }
 
 /* ---- the service */

@@ -124,6 +124,15 @@ static void reload(void *arg)
 	buf_fini(&why);
 }
 
+static void on_reload_signal(void *arg)
+{
+	struct master *m = arg;
+
+	notify_reloading(&m->notify);
+	reload(m);
+	notify_send(&m->notify, "READY=1");
+}
+
 /* ---- stopping */
 
 static bool all_stopped(struct master *m, enum role r)
@@ -181,6 +190,10 @@ static void on_stop_signal(void *arg)
 		return;
 	m->stopping = true;
 	log_info(&m->log, "stopping", "sessions end at their next command, within %lld s", (long long)m->conf->timeouts.stop_ms / 1000);
+	notify_send(&m->notify, "STOPPING=1");
+	if (m->watchdog)
+		task_cancel(m->watchdog);
+	m->watchdog = NULL;
 	master_ctl_close(m);
 	task_cancel(m->certs_task);
 	for (size_t i = 0; i < m->n_children; i++)
@@ -192,6 +205,26 @@ static void on_stop_signal(void *arg)
 static void on_child_signal(void *arg)
 {
 	master_reap(arg);
+}
+
+/* ---- the watchdog */
+
+/* The manager hears of this server as long as every role does its work; when one hangs it starts the whole again. */
+static SUSPENDS void watchdog_main(void *arg)
+{
+	struct master *m = arg;
+	int64_t every_ms = m->notify.watchdog_ms / 3;
+	bool silent = false;
+
+	while (task_sleep(m->sched, every_ms) != WAIT_STOP) {
+		bool well = master_all_counted(m, m->notify.watchdog_ms / 2);
+
+		if (well)
+			notify_send(&m->notify, "WATCHDOG=1");
+		else if (!silent)
+			log_error(&m->log, "role-silent", "a role has not been heard of for %lld s; see: sallyport status", (long long)m->notify.watchdog_ms / 2000);
+		silent = !well;
+	}
 }
 
 /* ---- starting */
@@ -209,6 +242,7 @@ static SUSPENDS void await_ready(void *arg)
 			n += m->children[i].ready;
 		if (n == m->n_children) {
 			log_info(&m->log, "ready", "%zu processes, %zu listening sockets", m->n_children, m->n_bound);
+			notify_send(&m->notify, "READY=1");
 			return;
 		}
 		if (m->stopping)
@@ -262,6 +296,7 @@ static void dispose(struct master *m)
 	conf_free(m->conf);
 	free((void *)(uintptr_t)m->conf_text.p);
 	master_certs_free(m->certs, m->n_certs);
+	notify_close(&m->notify);
 	free(m);
 }
 
@@ -273,6 +308,7 @@ int master_main(const char *conf_path, bool embedded, bool closed)
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
+	notify_open(&m->notify);
 	m->conf_path = conf_path;
 	m->embedded = embedded;
 	m->closed = closed;
@@ -291,7 +327,7 @@ int master_main(const char *conf_path, bool embedded, bool closed)
 	buf_fini(&why);
 	signals[0] = sched_on_signal(m->sched, SIGTERM, on_stop_signal, m);
 	signals[1] = sched_on_signal(m->sched, SIGINT, on_stop_signal, m);
-	signals[2] = sched_on_signal(m->sched, SIGHUP, reload, m);
+	signals[2] = sched_on_signal(m->sched, SIGHUP, on_reload_signal, m);
 	signals[3] = sched_on_signal(m->sched, SIGCHLD, on_child_signal, m);
 	if (!embedded)
 		sandbox_enter(&(struct sandbox_plan){ .role = SANDBOX_MASTER }, &m->walls);
@@ -299,6 +335,8 @@ int master_main(const char *conf_path, bool embedded, bool closed)
 	master_start_all(m);
 	m->certs_task = task_spawn(m->sched, "certificates", master_watch_ends, m);
 	task_spawn(m->sched, "ready", await_ready, m);
+	if (m->notify.watchdog_ms)
+		m->watchdog = task_spawn(m->sched, "watchdog", watchdog_main, m);
 	sched_run(m->sched);
 	status = m->failed;
 	for (int i = 0; i < 4; i++)

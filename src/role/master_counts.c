@@ -29,6 +29,20 @@ void master_counts_gone(struct child *c)
 	c->counts = (struct counters){ 0 };
 }
 
+/* One that is starting, or has died and is being started again, is not silent: its own time runs for it. */
+bool master_all_counted(struct master *m, int64_t within_ms)
+{
+	int64_t now_ms = sched_now_ms(m->sched);
+
+	for (size_t i = 0; i < m->n_children; i++) {
+		const struct child *c = &m->children[i];
+
+		if (c->ready && !c->stopped && now_ms - c->started_ms > within_ms && now_ms - c->counted_ms > within_ms)
+			return false;
+	}
+	return true;
+}
+
 static struct counters *sum(struct master *m)
 {
 	struct counters *all = mem_new(struct counters);

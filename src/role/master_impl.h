@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "role/host.h"
+#include "role/notify.h"
 #include "sandbox/sandbox.h"
 
 #include <sys/types.h>
@@ -79,6 +80,8 @@ struct master {
 	uint32_t n_ctl;
 	int64_t started_ms;
 	struct sandbox_walls walls; /* of master itself */
+	struct notify notify;
+	struct task *watchdog;
 	struct counters gone; /* of processes that have ended */
 	struct gate changed; /* a child became ready or ended */
 };
@@ -117,6 +120,8 @@ struct child *master_find_child(struct master *m, enum role r, uint16_t index);
 void master_line(struct master *m, struct buf *out, const struct child *c); /* for status */
 
 /* master_counts.c: sums over all roles and lives. */
+/* No role has been silent for longer than that: what the watchdog of a service manager asks. */
+bool master_all_counted(struct master *m, int64_t within_ms);
 void master_counts_gone(struct child *c); /* its process has ended */
 extern ipc_handler master_on_counts, master_on_metrics;
 /* A line a service that has been used, for status. */

@@ -32,6 +32,9 @@ static const struct act acts[] = {
 	{ IPC_CODE_DELETE, "code delete", offsetof(struct ipc_code_delete, address), NOWHERE },
 	{ IPC_PIN_ADD, "certificate pin", offsetof(struct ipc_pin_add, address), offsetof(struct ipc_pin_add, name) },
 	{ IPC_PIN_DELETE, "certificate unpin", offsetof(struct ipc_pin_delete, address), NOWHERE },
+	{ IPC_BACKUP_BEGIN, "backup", NOWHERE, NOWHERE },
+	{ IPC_RESTORE_BEGIN, "restore", NOWHERE, NOWHERE },
+	{ IPC_RESTORE_ACCOUNT, "restore account", offsetof(struct ipc_restore_account, address), NOWHERE },
 	{ IPC_UNDELETE, "undelete", offsetof(struct ipc_undelete, address), offsetof(struct ipc_undelete, mailbox) },
 	{ IPC_OPEN_ACCOUNT, "account opened", offsetof(struct ipc_open_account, address), NOWHERE },
 };

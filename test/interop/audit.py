@@ -141,6 +141,26 @@ def _(s):
         check_in("alias add a%d@demo.test" % i, told)
 
 
+@case("a ban is recorded, and who lifted it")
+def _(s):
+    s.set("limits", login_failures=3)
+    assert s.reload()
+    end = time.monotonic() + 30
+    while not any(e[2] == "ban" for e in entries(s)):
+        assert time.monotonic() < end, entries(s)[-5:]
+        try:
+            c = s.imap(None, "imap")
+            c.login("nobody@demo.test", "wrong")
+        except Exception:
+            pass
+    check_in("127.0.0.1", last(s, "ban")[6])
+    s.set("limits", login_failures=0)
+    assert s.reload()
+    what = s.run("ban", "list").split()[0]
+    s.run("ban", "remove", what)
+    check_in("ban remove " + what, last(s, "command")[6])
+
+
 @case("a thousand records are listed and verified over several pages")
 def _(s):
     for i in range(300):

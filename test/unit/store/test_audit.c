@@ -229,6 +229,9 @@ static void every_command_is_recorded_or_only_reads(void **state)
 	static const int reads[] = { IPC_DIRECTORY_LIST, IPC_STORE_STATUS, IPC_VERIFY_STEP, IPC_AUDIT_LIST,
 		IPC_ACCOUNT_FIND, IPC_ACCOUNT_SHOW,
 		IPC_CODE_LIST, IPC_PIN_LIST, IPC_DELETED_LIST,
+		/* steps of a backup or restore whose beginning was recorded */
+		IPC_BACKUP_ACCOUNTS, IPC_BACKUP_ROWS, IPC_BACKUP_BODIES, IPC_BACKUP_READ, IPC_BACKUP_MARK, IPC_BACKUP_END, IPC_RESTORE_BODIES,
+		IPC_RESTORE_DIRECTORY, IPC_RESTORE_ROWS, IPC_RESTORE_ACCOUNT_END, IPC_RESTORE_QUEUED, IPC_RESTORE_END,
 		/* with the handle of an account whose opening was recorded */
 		IPC_MAILBOX_NUMBERS, IPC_MOVED_FIND, IPC_MOVED_ADD };
 
@@ -259,7 +262,8 @@ ON(mem, an_act_that_cannot_be_recorded_is_not_done)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(rocks_a_whole_chain), TESTS(changed_record), TESTS(removed_record), TESTS(removed_end), TESTS(damaged_record),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(rocks_a_whole_chain), TESTS(changed_record), TESTS(removed_record), TESTS(removed_end),
+		TESTS(damaged_record),
 		TESTS(fields_have_borders), TESTS(pruned), TESTS(floods_are_counted), TESTS(long_fields_are_cut),
 		cmocka_unit_test(mem_an_act_that_cannot_be_recorded_is_not_done), cmocka_unit_test(every_command_is_recorded_or_only_reads) };
 

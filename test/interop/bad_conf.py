@@ -93,7 +93,7 @@ def _(s):
         ("run_dir is a file", ("run_dir " + s.dir + "/run", "run_dir " + s.dir + "/file"), (s.dir + "/file",)),
         ("log file in nowhere", ("log { level info", "log { file /nowhere/log; level info"), ("/nowhere/log", "No such file")),
         ("user unknown", ("user nobody", "user nobody-of-this-name"), ("nobody-of-this-name",)),
-        ("port taken", ("port %d" % s.port["smtp"], "port %d" % port), (str(port), "in use")),
+        ("port taken", ("port %d" % s.port["smtp"], "port %d" % port), (str(port), "has this port")),
     ):
         err = refused(s, broken(s, *change), "run")
         for word in words:

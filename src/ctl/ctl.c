@@ -83,13 +83,22 @@ static const struct command *const families[] = {
 };
 #define N_FAMILIES (sizeof families / sizeof *families)
 
+#define HELP_COLUMN 38 /* what a command does stands here, on a line of its own where its words reach beyond */
+
+static void print_command(FILE *to, const struct command *k)
+{
+	int n = fprintf(to, "  %-16s %s", k->name, k->usage);
+
+	fprintf(to, n < HELP_COLUMN - 1 ? "%*s%s\n" : "\n%*s%s\n", n < HELP_COLUMN - 1 ? HELP_COLUMN - n : HELP_COLUMN, "", k->help);
+}
+
 /* All commands, or those that begin with a word. */
 static void print_commands(FILE *to, const char *word)
 {
 	for (size_t i = 0; i < N_FAMILIES; i++)
 		for (const struct command *k = families[i]; k->name; k++)
 			if (!word || str_starts(str_z(k->name), str_z(word)))
-				fprintf(to, "  %-16s %-18s %s\n", k->name, k->usage, k->help);
+				print_command(to, k);
 }
 
 static int help(FILE *to)

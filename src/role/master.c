@@ -222,7 +222,8 @@ static SUSPENDS void watchdog_main(void *arg)
 		if (well)
 			notify_send(&m->notify, "WATCHDOG=1");
 		else if (!silent)
-			log_error(&m->log, "role-silent", "a role has not been heard of for %lld s; see: sallyport status", (long long)m->notify.watchdog_ms / 2000);
+			log_error(&m->log, "role-silent", "a role has not been heard of for %lld s; see: sallyport status",
+				(long long)m->notify.watchdog_ms / 2000);
 		silent = !well;
 	}
 }

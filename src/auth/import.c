@@ -160,7 +160,7 @@ static bool crypt_verify(struct str secret, struct str hash)
 		setting[hash.n] = 0;
 		memcpy(word, secret.p, secret.n);
 		word[secret.n] = 0;
-		got = crypt_r(word, setting, data);
+		got = crypt_rn(word, setting, data, sizeof *data);
 		OPENSSL_cleanse(word, secret.n);
 	}
 	same = got && got[0] != '*' && str_z(got).n == hash.n && CRYPTO_memcmp(got, hash.p, hash.n) == 0;
@@ -181,7 +181,7 @@ static bool crypt_ok(struct str hash)
 	memcpy(setting, hash.p, hash.n);
 	setting[hash.n] = 0;
 	data = mem_new(struct crypt_data);
-	got = crypt_r("x", setting, data); /* of another length: it is cut off, or is a setting alone */
+	got = crypt_rn("x", setting, data, sizeof *data); /* of another length: it is cut off, or is a setting alone */
 	ok = got && got[0] != '*' && str_z(got).n == hash.n;
 	free(data);
 	return ok;

@@ -114,7 +114,8 @@ static SUSPENDS void run_helo(struct pop2 *p, struct str args)
 		say_count(p);
 	else
 		fail(p, why_of(o));
-	explicit_bzero(secret.p, secret.n);
+	if (secret.n)
+		explicit_bzero(secret.p, secret.n);
 	buf_fini(&secret);
 	buf_fini(&user);
 }

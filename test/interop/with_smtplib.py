@@ -44,7 +44,7 @@ def _(s):
         assert not c.has_extn("starttls"), "STARTTLS under TLS"
     with s.smtp("submission", tls=True) as c:
         assert c.has_extn("auth")
-        check_equal(sorted(c.esmtp_features["auth"].split()), ["LOGIN", "PLAIN"])
+        check_equal(sorted(c.esmtp_features["auth"].split()), ["LOGIN", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"])
 
 
 @case("AUTH PLAIN and LOGIN, wrong passwords, cancelled and malformed responses")

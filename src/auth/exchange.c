@@ -175,17 +175,28 @@ static SUSPENDS enum outcome external(struct login *l, const struct ipc_sasl *m,
 	return c.services & access_of(m->service) ? let_in(l, t, c.account, c.version, c.address, 0, a, r) : DENIED;
 }
 
+/* What the guard counts it as: who names no login has the certificate's, not one that all of them share. */
+static struct str external_name(const struct ipc_sasl *m, struct arena *a)
+{
+	struct str name = m->response;
+
+	for (size_t i = 0; !m->response.n && i < m->certificate.n; i++)
+		name = arena_fmt(a, "%.*s%02x", STR_ARG(i ? name : STR("certificate ")), (unsigned char)m->certificate.p[i]);
+	return name;
+}
+
 static SUSPENDS enum outcome guarded_external(struct login *l, struct ipc_call *call, const struct ipc_sasl *m, struct ipc_sasl_reply *r)
 {
 	struct login_try t = { call_peer(call), m->service, m->ip };
 	struct guard_try try;
-	enum outcome o = guard_enter(&l->guard, m->ip, m->response, &try);
+	struct str name = external_name(m, call_arena(call));
+	enum outcome o = guard_enter(&l->guard, m->ip, name, &try);
 
 	if (o != OK)
 		return o;
 	o = external(l, m, &t, call_arena(call), r);
 	r->wait_ms = (uint32_t)guard_leave(&l->guard, &try, o);
-	login_ended(l, &t, r->handle ? r->address : m->response, r->account, o);
+	login_ended(l, &t, r->handle ? r->address : name, r->account, o);
 	return o;
 }
 
@@ -221,6 +232,18 @@ static SUSPENDS enum outcome begin(struct login *l, struct ipc_call *call, const
 	return o;
 }
 
+/* Refused before there was a proof: counted as those are. */
+static SUSPENDS enum outcome count_refused(struct login *l, const struct exchange *x, uint32_t *wait_ms)
+{
+	struct guard_try try;
+	enum outcome o = guard_enter(&l->guard, str_z(x->ip), buf_str(&x->scram.user), &try);
+
+	if (o != OK)
+		return o;
+	*wait_ms = (uint32_t)guard_leave(&l->guard, &try, DENIED);
+	return DENIED;
+}
+
 static SUSPENDS void begin_scram(struct login *l, struct ipc_call *call, const struct ipc_sasl *m)
 {
 	struct exchange *x = mem_new(struct exchange);
@@ -237,9 +260,11 @@ static SUSPENDS void begin_scram(struct login *l, struct ipc_call *call, const s
 		put_in(l, x);
 		r.id = x->id;
 	} else {
-		login_ended(l, &t, buf_str(&x->scram.user), 0, o == DENIED ? DENIED : TRY_LATER);
-		exchange_free(x);
 		r.wait_ms = (uint32_t)l->guard.rules.delay_ms;
+		if (o == DENIED)
+			o = count_refused(l, x, &r.wait_ms);
+		login_ended(l, &t, buf_str(&x->scram.user), 0, o == DENIED || o == OVER_LIMIT ? o : TRY_LATER);
+		exchange_free(x);
 	}
 	ipc_sasl_reply_send(call, o, &r);
 }

@@ -1,7 +1,7 @@
 /* auth/guard.c - failed logins: delays and bans. See the header.
  * Owns        the table of addresses and logins.
  * Suspends    in guard_enter, while tries before it are under way; entries are found anew afterwards.
- * Invariants  I1 an entry with a try under way is not forgotten.
+ * Invariants  I1 an entry with a try under way is not forgotten. I2 who is banned makes no new entries: they would push out those of others.
  */
 #include "auth/guard.h"
 
@@ -15,7 +15,8 @@
 
 #define FREE_FAILURES 3 /* of a slip of the hand: the delay grows behind them */
 #define WAIT_FOR_OTHERS_MS 5000
-#define KEY_MAX 400
+#define LOGIN_MAX 320 /* of a login; a longer one is of nobody */
+#define KEY_MAX (LOGIN_MAX + 1)
 
 struct guard_entry {
 	struct node node; /* in lru */
@@ -91,7 +92,7 @@ static struct guard_entry *address_entry(struct guard *g, const struct network *
 static struct guard_entry *login_entry(struct guard *g, struct str user)
 {
 	char key[KEY_MAX];
-	size_t n = user.n < KEY_MAX - 1 ? user.n : KEY_MAX - 1;
+	size_t n = user.n < LOGIN_MAX ? user.n : LOGIN_MAX;
 
 	key[0] = 'l';
 	for (size_t i = 0; i < n; i++)
@@ -138,14 +139,16 @@ static bool is_full(struct guard *g, struct guard_entry *e, uint32_t max)
 /* OK: counted as under way. IN_USE: others have to end first. */
 static enum outcome try_enter(struct guard *g, struct guard_try *t)
 {
-	struct guard_entry *login = login_entry(g, t->user);
-	bool known = is_known(login, &t->network);
+	struct guard_entry *login;
 
-	login->pending++; /* so that making the other's entry does not forget it */
 	t->address = address_entry(g, &t->network);
-	login->pending--;
-	t->login = known ? NULL : login;
-	if (is_banned(g, t->address) || (t->login && is_banned(g, t->login)))
+	if (is_banned(g, t->address)) /* I2 */
+		return OVER_LIMIT;
+	t->address->pending++; /* so that making the other's entry does not forget it */
+	login = login_entry(g, t->user);
+	t->address->pending--;
+	t->login = is_known(login, &t->network) ? NULL : login;
+	if (t->login && is_banned(g, t->login))
 		return OVER_LIMIT;
 	if (is_full(g, t->address, g->rules.address_max) || (t->login && is_full(g, t->login, g->rules.login_max)))
 		return t->address->pending || (t->login && t->login->pending) ? IN_USE : OVER_LIMIT;
@@ -178,8 +181,8 @@ static void fail(struct guard *g, struct guard_entry *e, uint32_t max, const str
 		return;
 	e->now = e->before = 0;
 	e->banned_until_ms = sched_now_ms(g->sched) + g->rules.ban_ms;
-	if (n && g->on_ban)
-		g->on_ban(g->ctx, n, g->rules.ban_ms);
+	if (g->on_ban)
+		g->on_ban(g->ctx, n, str_from(e->key, 1), g->rules.ban_ms);
 }
 
 static void note_good(struct guard_entry *login, const struct network *n)
@@ -210,11 +213,11 @@ int64_t guard_leave(struct guard *g, struct guard_try *t, enum outcome o)
 {
 	int64_t ms;
 
+	if (o == OK)
+		note_good(login_entry(g, t->user), &t->network); /* it may be made anew, while I1 still holds for ours */
 	t->address->pending--;
 	if (t->login)
 		t->login->pending--;
-	if (o == OK)
-		note_good(login_entry(g, t->user), &t->network);
 	ms = delay(g, t->address);
 	if (o == DENIED) {
 		fail(g, t->address, g->rules.address_max, &t->network);
@@ -225,7 +228,7 @@ int64_t guard_leave(struct guard *g, struct guard_try *t, enum outcome o)
 	return ms;
 }
 
-void guard_bans(struct guard *g, bool (*each)(void *arg, const char *what, int64_t left_ms), void *arg)
+void guard_bans(struct guard *g, bool (*each)(void *arg, bool is_network, const char *what, int64_t left_ms), void *arg)
 {
 	char what[KEY_MAX];
 
@@ -236,7 +239,7 @@ void guard_bans(struct guard *g, bool (*each)(void *arg, const char *what, int64
 			continue;
 		memcpy(what, e->key.p + 1, e->key.n - 1);
 		what[e->key.n - 1] = 0;
-		if (!each(arg, what, e->banned_until_ms - sched_now_ms(g->sched)))
+		if (!each(arg, e->key.p[0] == 'a', what, e->banned_until_ms - sched_now_ms(g->sched)))
 			return;
 	}
 }
@@ -255,6 +258,6 @@ bool guard_lift(struct guard *g, struct str what)
 	e->banned_until_ms = 0;
 	e->now = e->before = 0;
 	if (is_address && g->on_ban) /* edges may know of one that an earlier life of this process gave */
-		g->on_ban(g->ctx, &n, 0);
+		g->on_ban(g->ctx, &n, str_from(e->key, 1), 0);
 	return was;
 }

@@ -28,8 +28,8 @@ struct guard {
 	struct node lru; /* the longest untouched first */
 	size_t n, n_max;
 	struct gate moved; /* opens when a try ends */
-	/* An address is banned for so long, or with 0 not any more. */
-	void (*on_ban)(void *ctx, const struct network *n, int64_t ms);
+	/* An address, or with n NULL a login, is banned for so long; an address with 0 not any more. what: its text; a login's is anybody's. */
+	void (*on_ban)(void *ctx, const struct network *n, struct str what, int64_t ms);
 	void *ctx;
 };
 
@@ -46,8 +46,8 @@ void guard_fini(struct guard *g);
 SUSPENDS enum outcome guard_enter(struct guard *g, struct str address, struct str user, struct guard_try *t) MUST_USE;
 /* After it: OK and DENIED count. Returns how long after its beginning a refusal is to be answered, ms. */
 int64_t guard_leave(struct guard *g, struct guard_try *t, enum outcome o);
-/* Bans now, in no order. Stops when each returns false. */
-void guard_bans(struct guard *g, bool (*each)(void *arg, const char *what, int64_t left_ms), void *arg);
+/* Bans now, in no order: of networks, and of logins, which may be called like a network. Stops when each returns false. */
+void guard_bans(struct guard *g, bool (*each)(void *arg, bool is_network, const char *what, int64_t left_ms), void *arg);
 /* what: an address, a network as listed, or a login. False: there was no ban of it. */
 bool guard_lift(struct guard *g, struct str what);
 

@@ -231,31 +231,27 @@ static void record_ban(struct login *l, enum audit_kind kind, struct str who, st
 	ipc_audited_cast(l->o.stores[0].peer, &(struct ipc_audited){ .kind = (uint8_t)kind, .service = SERVICE_COUNT, .user = who, .text = text });
 }
 
-static void on_ban(void *ctx, const struct network *n, int64_t ms)
+/* A login's name is anybody's, and its account's owner sees who was kept out. */
+static void on_ban(void *ctx, const struct network *n, struct str what, int64_t ms)
 {
 	struct login *l = ctx;
-	char text[NETWORK_TEXT_SIZE];
-	struct ipc_banned m = { .seconds = (uint32_t)((ms + 999) / 1000) };
+	struct ipc_banned m = { .network = what, .seconds = (uint32_t)((ms + 999) / 1000) };
+	char why[NETWORK_TEXT_SIZE + 60];
 
-	network_text(n, text);
-	m.network = str_z(text);
-	for (size_t i = 0; i < l->edges.n; i++)
+	for (size_t i = 0; n && i < l->edges.n; i++)
 		ipc_banned_cast(l->edges.v[i], &m);
-	if (ms) {
-		char why[NETWORK_TEXT_SIZE + 60];
-
-		log_warning(l->o.log, "banned", "%s for %u s: too many failed logins", text, m.seconds);
-		snprintf(why, sizeof why, "%s for %u s: too many failed logins", text, m.seconds);
-		record_ban(l, AUDIT_BAN, STR("auth"), str_z(why));
-	}
+	if (!ms)
+		return;
+	snprintf(why, sizeof why, "%.*s for %u s: too many failed logins", STR_ARG(n ? what : STR("the login")), m.seconds);
+	log_warning(l->o.log, "banned", "%.*s for %u s: too many failed logins", STR_ARG(what), m.seconds);
+	record_ban(l, AUDIT_BAN, n ? STR("auth") : str_sub(what, 0, IPC_AUDITED_USER_MAX), str_z(why));
 }
 
-static bool tell_ban(void *arg, const char *what, int64_t left_ms)
+static bool tell_ban(void *arg, bool is_network, const char *what, int64_t left_ms)
 {
 	struct ipc_banned m = { .network = str_z(what), .seconds = (uint32_t)(left_ms / 1000 + 1) };
-	struct network n;
 
-	if (network_parse(m.network, &n))
+	if (is_network)
 		ipc_banned_cast(arg, &m);
 	return true;
 }
@@ -265,28 +261,41 @@ static void on_watch_bans(void *ctx, struct ipc_call *call, const void *msg)
 	struct login *l = ctx;
 
 	(void)msg;
+	for (size_t i = 0; i < l->edges.n; i++)
+		if (l->edges.v[i] == call_peer(call)) /* asked before */
+			return;
 	*vec_push(&l->edges) = call_peer(call);
 	guard_bans(&l->guard, tell_ban, call_peer(call));
 }
 
+#define LINE_PREFIX 4 /* bytes in front of a text of a list */
+
 struct ban_lines {
 	struct arena *a;
 	struct str *v;
-	size_t n;
+	size_t n, room; /* bytes left in the answer */
 };
 
-static bool add_ban(void *arg, const char *what, int64_t left_ms)
+static bool add_ban(void *arg, bool is_network, const char *what, int64_t left_ms)
 {
 	struct ban_lines *b = arg;
+	struct str line = arena_fmt(b->a, "%s\t%lld", what, (long long)(left_ms / 1000 + 1));
 
-	b->v[b->n++] = arena_fmt(b->a, "%s\t%lld", what, (long long)(left_ms / 1000 + 1));
+	(void)is_network;
+	if (b->room < line.n + LINE_PREFIX)
+		return false;
+	b->room -= line.n + LINE_PREFIX;
+	for (size_t i = 0; what[i]; i++) /* what was tried as a login makes no fields and no lines */
+		if ((unsigned char)what[i] < 0x20 || what[i] == 0x7f)
+			((char *)(uintptr_t)line.p)[i] = '?';
+	b->v[b->n++] = line;
 	return b->n < IPC_BAN_LIST_LINES_MAX;
 }
 
 static void on_ban_list(void *ctx, struct ipc_call *call, const void *msg)
 {
 	struct arena *a = call_arena(call);
-	struct ban_lines b = { a, arena_array(a, IPC_BAN_LIST_LINES_MAX, sizeof(struct str)), 0 };
+	struct ban_lines b = { a, arena_array(a, IPC_BAN_LIST_LINES_MAX, sizeof(struct str)), 0, IPC_RECORD_MAX - IPC_BAN_LIST_REPLY_FIXED };
 	struct ipc_ban_list_reply r;
 
 	(void)msg;

@@ -46,10 +46,17 @@ bool ctl_address(struct ctl *c, const char *word, struct ipc_addr *out)
 	return true;
 }
 
+/* A line's texts may be anybody's: nothing of them may steer a terminal or pretend to be another line. */
 void ctl_print_lines(const struct str *lines, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		printf("%.*s\n", STR_ARG(lines[i]));
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < lines[i].n; k++) {
+			unsigned char c = (unsigned char)lines[i].p[k];
+
+			putchar((c < 0x20 && c != '\t') || c == 0x7f ? '?' : c);
+		}
+		putchar('\n');
+	}
 }
 
 static int run_server(struct ctl *c)

@@ -29,13 +29,27 @@
 
 /* ---- reports */
 
+/* Names come from files and servers: none of it may speak to the terminal, be it by a control of two bytes. */
+static bool is_control(struct str s, size_t i)
+{
+	unsigned char c = (unsigned char)s.p[i];
+
+	return c < 0x20 || c == 0x7f || (c == 0xc2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xa0);
+}
+
 static void say(struct mover *m, const char *fmt, va_list ap)
 {
+	struct buf text;
+
+	buf_init(&text, 65536);
+	buf_vaddf(&text, fmt, ap);
+	for (size_t i = 0; i < text.n; i++)
+		if (is_control(buf_str(&text), i))
+			text.p[i] = '?';
 	progress_clear(&m->progress);
 	fflush(stdout);
-	fprintf(stderr, "sallyport: ");
-	vfprintf(stderr, fmt, ap);
-	fprintf(stderr, "\n");
+	fprintf(stderr, "sallyport: %.*s\n", STR_ARG(buf_str(&text)));
+	buf_fini(&text);
 }
 
 void mover_say(struct mover *m, const char *fmt, ...)
@@ -77,22 +91,10 @@ static void count(struct mover *m, uint64_t size)
 	progress_show(&m->progress, sched_now_ms(m->sched));
 }
 
-/* Names come from files and servers: none of it may speak to the terminal. */
-static void add_shown(struct buf *out, struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		buf_addc(out, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
-}
-
 void mover_refuse(struct mover *m, struct str name, const char *why)
 {
-	struct buf shown;
-
-	buf_init(&shown, 8192);
-	add_shown(&shown, name);
 	m->n_refused++;
-	mover_fail(m, "%.*s: not moved: %s", STR_ARG(buf_str(&shown)), why);
-	buf_fini(&shown);
+	mover_fail(m, "%.*s: not moved: %s", STR_ARG(name), why);
 	count(m, 0);
 }
 

@@ -36,6 +36,9 @@ static const struct act acts[] = {
 	{ IPC_RESTORE_BEGIN, "restore", NOWHERE, NOWHERE },
 	{ IPC_RESTORE_ACCOUNT, "restore account", offsetof(struct ipc_restore_account, address), NOWHERE },
 	{ IPC_UNDELETE, "undelete", offsetof(struct ipc_undelete, address), offsetof(struct ipc_undelete, mailbox) },
+	{ IPC_BACKUP_BEGIN, "backup", NOWHERE, NOWHERE },
+	{ IPC_RESTORE_BEGIN, "restore", NOWHERE, NOWHERE },
+	{ IPC_RESTORE_ACCOUNT, "restore account", offsetof(struct ipc_restore_account, address), NOWHERE },
 	{ IPC_OPEN_ACCOUNT, "account opened", offsetof(struct ipc_open_account, address), NOWHERE },
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """test/interop/bounds.py - limits at their edges: connections, rates, logins, room for letters in flight, disk, quota, sizes."""
 import os
+import signal
 import socket
 import sys
 import time
@@ -8,6 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap
 from client import Raw, deliver, empty, expect, letter, subjects, uids, wait_until
+from sasl import Client
 from server import Server
 from tap import case, check_equal, check_in
 
@@ -121,7 +123,41 @@ def _(s):
         check_in("127.0.0.1/32\t", s.run("ban", "list"))
         s.run("ban", "remove", "127.0.0.1")
         check_equal(s.run("ban", "list"), "")
+        log = s.run("audit", "list")
+        check_in("\tban\tauth\t-\t-\t127.0.0.1/32 for 900 s", log)
+        check_in("\tcommand\tuid %d\t-\t-\tban remove 127.0.0.1\n" % os.getuid(), log)
         s.imap().logout()
+
+
+@case("a login that looks like a network is banned as a login, told in the audit log, and listed whatever is in its name; who is banned is not forgotten")
+def _(s):
+    long = "z" * 500  # SCRAM takes longer names than a password does
+    with Changed(s, login_failures=0, login_failures_login=3):
+        for user in ("127.0.0.1/32", "a\x1b\tb"):
+            for i in range(3):
+                with Raw(s, "imap") as c:
+                    check_in("AUTHENTICATIONFAILED", c.imap('LOGIN "%s" wrong' % user)[-1])
+        for i in range(3):
+            with Client(s, "imaps") as c:
+                assert not c.login("SCRAM-SHA-256", long, "wrong")[0]
+        listed = sorted(line.split("\t")[0] for line in s.run("ban", "list").splitlines())
+        check_equal(listed, ["127.0.0.1/32", "a?" + "?b", "z" * 320])
+        for pid in s.pids("edge-user"):  # the one that comes is told of the bans
+            os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 20
+        while True:
+            try:
+                line, c = greeting(s, "imap")
+                c.close()
+                if line.startswith("* OK"):
+                    break
+            except OSError:
+                pass
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        time.sleep(0.5)
+        check_in("* OK", greeting(s, "imap")[0])
+        check_in("\tban\t127.0.0.1/32\t-\t-\tthe login for ", s.run("audit", "list"))
 
 
 @case("a letter at the size limit is taken, one byte more is refused; the same for APPEND")

@@ -18,16 +18,21 @@ struct world {
 	void (*test)(struct world *w);
 	int64_t last_ban_ms;
 	char last_ban[NETWORK_TEXT_SIZE];
-	unsigned n_bans, n_in, n_inside, n_most;
+	unsigned n_bans, n_logins_banned, n_in, n_inside, n_most;
 };
 
-static void on_ban(void *ctx, const struct network *n, int64_t ms)
+static void on_ban(void *ctx, const struct network *n, struct str what, int64_t ms)
 {
 	struct world *w = ctx;
 
+	if (!n) {
+		w->n_logins_banned++;
+		return;
+	}
 	w->n_bans++;
 	w->last_ban_ms = ms;
 	network_text(n, w->last_ban);
+	assert_true(str_eq(what, str_z(w->last_ban)));
 }
 
 static enum outcome attempt(struct world *w, const char *ip, const char *user, enum outcome how, int64_t *wait)
@@ -73,6 +78,7 @@ static void owner_stays_in(struct world *w)
 		assert_int_equal(attempt(w, ip, "Alice@X.test", DENIED, NULL), OK);
 	}
 	assert_int_equal(w->n_bans, 0); /* of an address */
+	assert_int_equal(w->n_logins_banned, 1);
 	assert_int_equal(attempt(w, "203.0.113.99", "alice@x.test", DENIED, NULL), OVER_LIMIT);
 	assert_int_equal(attempt(w, "203.0.113.99", "bob@x.test", DENIED, NULL), OK);
 	assert_int_equal(attempt(w, "192.0.2.1", "ALICE@x.test", OK, NULL), OK);
@@ -113,8 +119,9 @@ static void parallel(struct world *w)
 	assert_int_equal(w->n_bans, 1);
 }
 
-static bool count_ban(void *arg, const char *what, int64_t left_ms)
+static bool count_ban(void *arg, bool is_network, const char *what, int64_t left_ms)
 {
+	assert_true(is_network);
 	assert_string_equal(what, "192.0.2.1/32");
 	assert_true(left_ms > 0 && left_ms <= 300);
 	++*(unsigned *)arg;
@@ -147,6 +154,62 @@ static void bounded(struct world *w)
 	}
 }
 
+/* Who is banned cannot push the others out of the table by names without end. */
+static void banned_makes_no_entries(struct world *w)
+{
+	char user[20];
+
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(attempt(w, "192.0.2.1", "a", DENIED, NULL), OK);
+	for (int i = 0; i < 50; i++) {
+		snprintf(user, sizeof user, "user%d", i);
+		assert_int_equal(attempt(w, "192.0.2.1", user, DENIED, NULL), OVER_LIMIT);
+	}
+	assert_int_equal(w->g.n, 2);
+}
+
+/* The login's entry is forgotten while a try from an address that it knows is under way, and made anew when that ends well. */
+static void login_forgotten_meanwhile(struct world *w)
+{
+	struct guard_try t;
+	char ip[20];
+
+	w->g.n_max = 4;
+	assert_int_equal(attempt(w, "192.0.2.1", "alice", OK, NULL), OK);
+	assert_int_equal(guard_enter(&w->g, STR("192.0.2.1"), STR("alice"), &t), OK);
+	for (int i = 0; i < 8; i++) {
+		snprintf(ip, sizeof ip, "203.0.113.%d", i);
+		assert_int_equal(attempt(w, ip, ip, DENIED, NULL), OK);
+	}
+	assert_true(guard_leave(&w->g, &t, OK) >= 0);
+	assert_int_equal(attempt(w, "192.0.2.1", "alice", OK, NULL), OK);
+}
+
+static bool is_login(void *arg, bool is_network, const char *what, int64_t left_ms)
+{
+	assert_false(is_network);
+	assert_string_equal(what, "192.0.2.0/24");
+	assert_true(left_ms > 0);
+	++*(unsigned *)arg;
+	return true;
+}
+
+/* A name that is tried may look like a network: its ban is a login's. */
+static void login_like_a_network(struct world *w)
+{
+	unsigned n = 0;
+	char ip[20];
+
+	for (int i = 0; i < 8; i++) {
+		snprintf(ip, sizeof ip, "203.0.113.%d", i);
+		assert_int_equal(attempt(w, ip, "192.0.2.0/24", DENIED, NULL), OK);
+	}
+	assert_int_equal(w->n_bans, 0);
+	assert_int_equal(w->n_logins_banned, 1);
+	guard_bans(&w->g, is_login, &n);
+	assert_int_equal(n, 1);
+}
+
 static void main_task(void *arg)
 {
 	struct world *w = arg;
@@ -173,7 +236,8 @@ static void run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(address_banned), TEST(owner_stays_in), TEST(right_ones_do_not_count), TEST(parallel),
-		TEST(listed_and_lifted), TEST(bounded) };
+		TEST(listed_and_lifted), TEST(bounded), TEST(banned_makes_no_entries), TEST(login_forgotten_meanwhile),
+		TEST(login_like_a_network) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

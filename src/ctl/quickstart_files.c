@@ -94,9 +94,17 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 	return 0;
 }
 
+#define REMOVE_TRIES 100
+#define REMOVE_PAUSE_US 20000
+
+/* Again, where it is still there: the server of a quickstart that was killed may be writing for the moment that it takes to end. */
 static void remove_tree(const char *path)
 {
-	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	for (int i = 0; i < REMOVE_TRIES && exists(path); i++) {
+		if (i)
+			usleep(REMOVE_PAUSE_US);
+		nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	}
 }
 
 void quickstart_stage_remove(struct plan *p)

@@ -172,11 +172,25 @@ def deletes(b):
     b.until_subjects(utf7(FOLDER + "/flach"), ["first", "large"])
 
 
+def until_idle(b, at):
+    """Waits until Thunderbird has asked about INBOX, behind byte at of its log, and has gone back to IDLE."""
+    def idles():
+        with open(b.t.wire_log, "rb") as f:
+            f.seek(at)
+            text = f.read().decode("utf-8", "replace")
+        asked = list(re.finditer(r"IMAP (\w+):\S+:S-INBOX:ProcessCurrentURL:imap://%s%%40\S+/select%%3E/INBOX:" % b.name, text))
+        sent = re.findall(r"IMAP %s:\S+:SendData: (.*)" % asked[-1].group(1), text[asked[-1].end():]) if asked else []
+        return bool(sent) and sent[-1].strip().endswith(" IDLE")
+    wait_until(idles, 15, "IDLE")
+
+
 def notices(b):
     """With doBiff off Thunderbird asks for nothing by itself: what changes in its view was told to it."""
     def in_view(subject):
         return {m["subject"]: m for m in b.ask("return letters(a.server, 'INBOX')")}.get(subject)
+    at = os.path.getsize(b.t.wire_log)
     b.view("INBOX", ["Gr\u00fc\u00dfe"])
+    until_idle(b, at)
     expect(deliver(b.s, b.name, letter("told by the server", to=b.address)), 250)
     wait_until(lambda: in_view("told by the server"), 15, "a new letter in view")
     check_equal(in_view("told by the server")["starred"], False)
@@ -270,9 +284,11 @@ def main():
     directory = tempfile.mkdtemp(prefix="tb-")
     # Letters are read from the server, not from a store filled behind one's back; but see download().
     prefs = {"mail.server.default.autosync_offline_stores": False, "mail.server.default.offline_download": False}
-    environment = {"MOZ_LOG": "IMAP:4,SMTP:4", "MOZ_LOG_FILE": os.path.join(directory, "wire")} if os.environ.get("TEST_KEEP") else {}
+    wire = os.path.join(directory, "wire")
+    environment = {"MOZ_LOG": "sync,timestamp,IMAP:4,SMTP:4", "MOZ_LOG_FILE": wire}
     # Without a password in clear: who does not use TLS does not get in.
     with Server(accounts=("alice", "bob", "carol", "dave"), without_tls_login=False) as s, Thunderbird(directory, library, prefs, environment) as t:
+        t.wire_log = wire + ".moz_log"
         t.ask("trust(a.ca)", ca="".join(line for line in open(s.ca).read().split("\n") if "-----" not in line))
 
         def show():

@@ -218,7 +218,7 @@ static SUSPENDS enum outcome begin(struct login *l, struct ipc_call *call, const
 	struct arena *a = call_arena(call);
 	struct scram_salt salt;
 	struct buf out;
-	enum outcome o = scram_client_first(&x->scram, m->response, &b, m->exporter.n || m->unique.n || m->end_point.n);
+	enum outcome o = scram_client_first(&x->scram, m->response, &b, m->announced_plus);
 
 	if (o == OK)
 		o = find_candidates(l, x, a, &salt);

@@ -50,6 +50,8 @@ static void check_metrics(struct conf_parser *p, const struct conf *c, const str
 		conf_error(p, l->line, "metrics with TLS needs a certificate; add: tls { certificate /path; key /path }");
 	if (l->auth_without_tls)
 		conf_error(p, l->line, "metrics takes no logins; remove auth_without_tls");
+	if (l->scram_plus == CONF_PLUS_YES)
+		conf_error(p, l->line, "metrics takes no logins; remove scram_plus");
 	if (!l->address_given)
 		conf_error(p, l->line, "metrics shows how busy the server is to whoever reaches it; say who does, for example: address 127.0.0.1");
 }
@@ -124,6 +126,10 @@ static void check_listener(struct conf_parser *p, const struct conf *c, const st
 		conf_error(p, l->line, "%s takes no logins; remove auth_without_tls or listen submission", name);
 	if (l->client_certificate && l->tls == CONF_TLS_NONE)
 		conf_error(p, l->line, "client_certificate without TLS asks for nothing; remove it, or give %s TLS", name);
+	if (l->scram_plus == CONF_PLUS_YES && !logins)
+		conf_error(p, l->line, "%s takes no logins; remove scram_plus", name);
+	else if (l->scram_plus == CONF_PLUS_YES && l->tls == CONF_TLS_NONE)
+		conf_error(p, l->line, "scram_plus without TLS announces nothing; remove it, or give %s TLS", name);
 }
 
 static bool is_any(const struct conf_address *a)

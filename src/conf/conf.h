@@ -30,6 +30,7 @@ enum conf_service {
 };
 
 enum conf_tls_mode { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
+enum conf_plus { CONF_PLUS_BY_SERVICE, CONF_PLUS_YES, CONF_PLUS_NO };
 enum conf_tls_version { CONF_TLS_1_2, CONF_TLS_1_3 };
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
 enum conf_engine { CONF_ENGINE_ROCKS, CONF_ENGINE_MEMORY };
@@ -65,6 +66,7 @@ struct conf_listener {
 	enum conf_tls_mode tls;
 	bool auth_without_tls;
 	bool client_certificate; /* asked for when TLS starts */
+	enum conf_plus scram_plus; /* ask conf_announces_plus */
 	unsigned block; /* number of its listen block, from 0 */
 	unsigned line;  /* where that began, for later messages */
 };
@@ -256,6 +258,7 @@ uint16_t conf_service_port(enum conf_service s);
 bool conf_service_implicit(enum conf_service s);
 bool conf_service_has_tls(enum conf_service s);    /* its protocol knows TLS at all */
 bool conf_service_has_logins(enum conf_service s);
+bool conf_announces_plus(const struct conf_listener *l); /* SCRAM-...-PLUS, under TLS; whoever asks for it gets it in any case */
 bool conf_service_is_served(enum conf_service s);  /* sessions of it exist; what is not served may not be configured */
 
 #endif

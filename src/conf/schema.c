@@ -30,6 +30,9 @@ static const struct conf_choice levels[] = {
 };
 static const struct conf_choice formats[] = { { "text", CONF_LOG_TEXT }, { "json", CONF_LOG_JSON }, { 0 } };
 static const struct conf_choice versions[] = { { "1.2", CONF_TLS_1_2 }, { "1.3", CONF_TLS_1_3 }, { 0 } };
+/* Mutt and NeoMutt with GNU SASL pick -PLUS wherever they see it and have no channel binding for it: in SMTP and POP3 they give up then, in IMAP
+ * they log in otherwise. */
+static const struct conf_choice plus[] = { { "by_service", CONF_PLUS_BY_SERVICE }, { "yes", CONF_PLUS_YES }, { "no", CONF_PLUS_NO }, { 0 } };
 static const struct conf_choice engines[] = { { "rocks", CONF_ENGINE_ROCKS }, { "memory", CONF_ENGINE_MEMORY }, { 0 } };
 static const struct conf_choice modes[] = {
 	{ "none", CONF_TLS_NONE },
@@ -128,6 +131,9 @@ const struct conf_setting conf_settings[] = {
 	  .help = "accept passwords on a connection that anybody can read; for tests and trusted networks only" },
 	{ B, "client_certificate", CONF_TYPE_BOOL, IN_LISTEN(common.client_certificate), "no",
 	  .help = "ask clients for a certificate when TLS starts; one that an account has pinned may log in by AUTH EXTERNAL" },
+	{ B, "scram_plus", CONF_TYPE_ENUM, IN_LISTEN(common.scram_plus), "by_service", .choices = plus,
+	  .help = "announce SCRAM-SHA-256-PLUS and SCRAM-SHA-1-PLUS under TLS; `by_service`: in IMAP, while programs that cannot bind to TLS give up where SMTP or "
+		  "POP3 announces them. A client that asks for them gets them in any case" },
 #undef B
 #define B "dns"
 	{ B, "resolver", CONF_TYPE_RESOLVERS, AT(dns.resolvers), NULL, 1, CONF_RESOLVERS_MAX,
@@ -286,6 +292,13 @@ bool conf_service_has_tls(enum conf_service s)
 bool conf_service_has_logins(enum conf_service s)
 {
 	return services[s].traits & LOGINS;
+}
+
+bool conf_announces_plus(const struct conf_listener *l)
+{
+	if (l->scram_plus == CONF_PLUS_BY_SERVICE)
+		return l->service == CONF_IMAP || l->service == CONF_IMAPS;
+	return l->scram_plus == CONF_PLUS_YES;
 }
 
 bool conf_service_is_served(enum conf_service s)

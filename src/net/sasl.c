@@ -164,10 +164,16 @@ static bool is_here(const struct door *d, const struct mechanism *m)
 	return m->needs == ANYWHERE || (m->needs == NEEDS_TLS ? d->secured : d->has_client_cert);
 }
 
+/* Every one that is announced is here, but not the other way round: a client may ask for -PLUS that it was not shown. */
+static bool is_announced(const struct door *d, const struct mechanism *m)
+{
+	return is_here(d, m) && (m->needs != NEEDS_TLS || conf_announces_plus(d->listener));
+}
+
 void sasl_announce(const struct door *d, const char *before, struct buf *out)
 {
 	for (size_t i = 0; i < N_MECHANISMS; i++)
-		if (is_here(d, &mechanisms[i])) {
+		if (is_announced(d, &mechanisms[i])) {
 			buf_addz(out, before);
 			buf_add(out, mechanisms[i].name);
 		}

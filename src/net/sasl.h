@@ -13,7 +13,7 @@ struct sasl_wire {
 	SUSPENDS enum outcome (*ask)(void *ctx, struct str challenge, struct buf *line);
 };
 
-/* What may be used on this connection now, strongest first, with `before` in front of each; nothing where no password may be sent. */
+/* What is announced on this connection now, strongest first, with `before` in front of each; nothing where no password may be sent. */
 void sasl_announce(const struct door *d, const char *before, struct buf *out);
 /* initial: the response that came with the command, in base64 ("=" is an empty one, RFC 4954 4), or NULL; it is wiped. OK: d->account is logged in; DENIED,
  * OVER_LIMIT, TRY_LATER as door_login; NO_SUCH: no such mechanism here; BAD_SYNTAX: no base64, or not what the mechanism says; BAD_STATE: the client

@@ -279,7 +279,8 @@ enum outcome door_login(struct door *d, struct str user, struct str secret)
 
 static SUSPENDS enum outcome ask_first(struct door *d, const struct door_sasl *x, struct str response, struct ipc_sasl_step_reply *out, struct arena *a)
 {
-	struct ipc_sasl m = { .mechanism = (uint8_t)x->mechanism, .service = (uint8_t)d->service, .ip = str_z(d->ip), .response = response };
+	struct ipc_sasl m = { .mechanism = (uint8_t)x->mechanism, .service = (uint8_t)d->service, .ip = str_z(d->ip), .response = response,
+		.announced_plus = d->secured && conf_announces_plus(d->listener) };
 	static const char *const types[] = { "tls-exporter", "tls-unique", "tls-server-end-point" };
 	struct str *fields[] = { &m.exporter, &m.unique, &m.end_point };
 	struct ipc_sasl_reply r;

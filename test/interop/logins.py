@@ -10,30 +10,46 @@ import tap
 from client import letter
 from sasl import Client, Failed
 from server import Server
-from tap import Skip, case, check_equal, check_in
+from tap import case, check_equal, check_in
 
 ALICE = "alice@demo.test"
 SERVICES = ("submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 ALL = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"]
 
 
-def have(program):
-    import shutil
-    if not shutil.which(program):
-        raise Skip(program + " is not installed")
+BOUND = [m for m in ALL if m.endswith("-PLUS")]
 
 
-@case("what is announced is what works: with and without an initial response, TLS 1.3 and 1.2")
+@case("every mechanism works on every service, those that bind to TLS also where only IMAP announces them; with and without an initial response, "
+      "TLS 1.3 and 1.2")
 def _(s):
     for service in SERVICES:
         for tls12 in (False, True):
             with Client(s, service, tls12=tls12) as c:
-                check_equal(c.mechanisms(), ALL, service)
+                check_equal(c.mechanisms(), ALL if service.startswith("imap") else [m for m in ALL if m not in BOUND], service)
             for mechanism in ALL:
                 for ir in (True, False):
                     with Client(s, service, tls12=tls12) as c:
                         ok, line = c.login(mechanism, ALICE, "demo", ir=ir)
                         assert ok, (service, mechanism, ir, tls12, line)
+
+
+@case("scram_plus: a listener announces -PLUS or not; a client that was shown none may say that it knows of it, one that was shown it may not")
+def _(s):
+    for how in ("yes", "no", "by_service"):
+        s.listener_options = "scram_plus " + how
+        s.write_conf()
+        assert s.reload()
+        for service in SERVICES:
+            announced = how == "yes" or (how == "by_service" and service.startswith("imap"))
+            with Client(s, service) as c:
+                check_equal(c.mechanisms(), ALL if announced else [m for m in ALL if m not in BOUND], "%s, %s" % (service, how))
+                check_equal(c.login("SCRAM-SHA-256", ALICE, "demo", flag="y")[0], not announced, "y on %s, %s" % (service, how))
+            with Client(s, service) as c:
+                assert c.login("SCRAM-SHA-256-PLUS", ALICE, "demo")[0], (service, how)
+    s.listener_options = ""
+    s.write_conf()
+    assert s.reload()
 
 
 @case("without TLS no binding is announced; what is announced works")
@@ -112,7 +128,6 @@ def imported(s, name, text):
 
 @case("hashes of doveadm: taken, known, and renewed with the first login")
 def _(s):
-    have("doveadm")
     for i, scheme in enumerate(HASHES["doveadm"]):
         text = subprocess.run(["doveadm", "-o", "stats_writer_socket_path=", "pw", "-s", scheme, "-p", "pass word"], capture_output=True, text=True,
                               check=True).stdout.strip()
@@ -121,7 +136,6 @@ def _(s):
 
 @case("hashes of mkpasswd and openssl: likewise; others are refused with a list of those that are not")
 def _(s):
-    have("mkpasswd")
     for i, method in enumerate(HASHES["mkpasswd"]):
         imported(s, "mk%d" % i, subprocess.run(["mkpasswd", "-m", method, "pass word"], capture_output=True, text=True, check=True).stdout.strip())
     imported(s, "ossl", subprocess.run(["openssl", "passwd", "-5", "pass word"], capture_output=True, text=True, check=True).stdout.strip())
@@ -135,7 +149,6 @@ def _(s):
 
 @case("swaks: PLAIN and LOGIN, of all that it has")
 def _(s):
-    have("swaks")
     for kind in ("PLAIN", "LOGIN"):
         p = subprocess.run(["swaks", "--server", "127.0.0.1:%d" % s.port["submissions"], "--tls-on-connect", "--auth", kind, "--auth-user", ALICE,
                             "--auth-password", "demo", "--from", ALICE, "--to", "bob@demo.test"], capture_output=True, text=True, timeout=40)
@@ -144,7 +157,6 @@ def _(s):
 
 @case("curl: PLAIN and LOGIN by name, in SMTP, IMAP and POP")
 def _(s):
-    have("curl")
     for url in ("imaps://127.0.0.1:%d/INBOX" % s.port["imaps"], "pop3s://127.0.0.1:%d/" % s.port["pop3s"], "smtps://127.0.0.1:%d/" % s.port["submissions"]):
         for kind in ("PLAIN", "LOGIN"):
             more = {"imap": ["-X", "SEARCH ALL"], "smtp": ["-X", "NOOP"]}.get(url[:4], [])
@@ -155,7 +167,6 @@ def _(s):
 
 @case("msmtp sends with each mechanism that GNU SASL gives it")
 def _(s):
-    have("msmtp")
     for auth in ("plain", "login", "scram-sha-1", "scram-sha-256"):
         conf = os.path.join(s.dir, "msmtprc")
         with open(conf, "w") as f:
@@ -168,7 +179,6 @@ def _(s):
 
 @case("mpop reads with each mechanism that GNU SASL gives it")
 def _(s):
-    have("mpop")
     for auth in ("user", "plain", "login", "scram-sha-1", "scram-sha-256"):
         conf, box = os.path.join(s.dir, "mpoprc"), os.path.join(s.dir, "mbox-" + auth)
         with open(conf, "w") as f:
@@ -203,6 +213,7 @@ def _(s):
 
 
 def main():
+    tap.need_programs("doveadm", "mkpasswd", "swaks", "curl", "msmtp", "mpop", "openssl")
     with Server({"limits": {"login_failures": 0, "login_failures_login": 0}, "timeouts": {"login_delay": "10ms", "login_delay_max": "10ms"}}) as s:
         failed = tap.run(s)
         s.verify()

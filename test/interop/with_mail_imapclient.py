@@ -56,6 +56,6 @@ def _(s):
 if __name__ == "__main__":
     tap.need_programs("perl")
     if subprocess.run(["perl", "-MMail::IMAPClient", "-MIO::Socket::SSL", "-e", "1"], stderr=subprocess.DEVNULL).returncode:
-        tap.skip_all("not installed: Mail::IMAPClient")
+        tap.fail_all("not installed: Mail::IMAPClient; tools/install-deps check installs it")
     with Server() as server:
         sys.exit(tap.run(server, on_failure=server.show_log) > 0)

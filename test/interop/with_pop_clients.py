@@ -113,10 +113,9 @@ def by_mpop(s, home, implicit):
     return read(box)
 
 
-# Left to itself this neomutt takes SCRAM-SHA-256-PLUS, for which it has no channel binding, and gives up.
 def by_neomutt(s, home, implicit):
     box = write(os.path.join(home, "box"), "")
-    rc = write(os.path.join(home, "rc"), 'set pop_host="%s://%s:%d"\nset pop_user="%s"\nset pop_pass="demo"\nset pop_delete=yes\nset pop_authenticators="user"\n'
+    rc = write(os.path.join(home, "rc"), 'set pop_host="%s://%s:%d"\nset pop_user="%s"\nset pop_pass="demo"\nset pop_delete=yes\n'
                'set ssl_ca_certificates_file="%s"\nset certificate_file="%s"\nset ssl_starttls=yes\nset ssl_force_tls=yes\nset spool_file="%s"\n'
                'set mbox_type=mbox\nset folder="%s"\nset quit=yes\nset move=no\nset wait_key=no\npush "<fetch-mail><exit>"\n' % ("pops" if implicit else "pop", "localhost",
                                                 s.port["pop3s" if implicit else "pop3"], LOGIN, s.ca, s.ca, box, home))
@@ -127,7 +126,7 @@ def by_neomutt(s, home, implicit):
 
 
 CLIENTS = (("poplib", by_poplib, (True, False)), ("Net::POP3", by_perl, (True, False)), ("fetchmail", by_fetchmail, (True, False)),
-           ("getmail6", by_getmail, (True,)),  # it knows no STLS
+           ("getmail6", by_getmail, (True,)),  # its POP3 and IMAP are under TLS from the start or not at all: getmailcore has no word of STLS or STARTTLS
            ("mpop", by_mpop, (True, False)), ("neomutt", by_neomutt, (True, False)))
 
 

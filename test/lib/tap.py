@@ -67,8 +67,14 @@ def skip_all(why):
     sys.exit(0)
 
 
+def fail_all(why):
+    """What the suite is about is not there: nothing was shown."""
+    print("1..1\nnot ok 1 - %s" % why, flush=True)
+    sys.exit(1)
+
+
 def need_programs(*names):
     import shutil
     missing = [n for n in names if not shutil.which(n)]
     if missing:
-        skip_all("not installed: " + " ".join(missing))
+        fail_all("not installed: %s; tools/install-deps check installs them" % " ".join(missing))

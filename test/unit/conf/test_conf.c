@@ -174,6 +174,8 @@ static void test_listeners(void **state)
 	assert_int_equal(c->listeners[4].port, 993);
 	assert_int_equal(c->listeners[5].tls, CONF_TLS_NONE);
 	assert_true(c->listeners[5].auth_without_tls);
+	assert_false(conf_announces_plus(&c->listeners[2]));
+	assert_true(conf_announces_plus(&c->listeners[4]));
 	assert_int_equal(c->tls.min_version, CONF_TLS_1_3);
 	conf_free(c);
 }
@@ -197,6 +199,10 @@ static void test_edges(void **state)
 	conf_free(good(LEAST "limits { recipients 200; message_size 1G; smtp_line 64K; smtp_text_line 0 }"));
 	conf_free(good("hostname a.b; listen smtp { address 10.0.0.1; port 1 }; listen smtp { address 10.0.0.1; port 65535 }"));
 	conf_free(good("hostname a.b; listen smtp { address 0.0.0.0 }; listen smtp { address :: }"));
+	wrong("hostname a.b\nlisten smtp { scram_plus yes }\nlisten imap { tls none; auth_without_tls yes; scram_plus yes }\n"
+	      "listen pop3 { tls none; auth_without_tls yes; scram_plus no }\n",
+		"test:2: smtp takes no logins; remove scram_plus\n"
+		"test:3: scram_plus without TLS announces nothing; remove it, or give imap TLS\n");
 	wrong(LEAST "limits { smtp_text_line 999 }",
 		"test:3: smtp_text_line: '999' is out of bounds; give 0 or 1000 to 1G\n");
 }

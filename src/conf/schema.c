@@ -132,8 +132,8 @@ const struct conf_setting conf_settings[] = {
 	{ B, "client_certificate", CONF_TYPE_BOOL, IN_LISTEN(common.client_certificate), "no",
 	  .help = "ask clients for a certificate when TLS starts; one that an account has pinned may log in by AUTH EXTERNAL" },
 	{ B, "scram_plus", CONF_TYPE_ENUM, IN_LISTEN(common.scram_plus), "by_service", .choices = plus,
-	  .help = "announce SCRAM-SHA-256-PLUS and SCRAM-SHA-1-PLUS under TLS; `by_service`: in IMAP, while programs that cannot bind to TLS give up where SMTP or "
-		  "POP3 announces them. A client that asks for them gets them in any case" },
+	  .help = "announce SCRAM-SHA-256-PLUS and SCRAM-SHA-1-PLUS under TLS; `by_service`: in IMAP alone, since Mutt and NeoMutt, which cannot bind "
+		  "to TLS, give up where SMTP or POP3 announces them. A client that asks for them gets them in any case" },
 #undef B
 #define B "dns"
 	{ B, "resolver", CONF_TYPE_RESOLVERS, AT(dns.resolvers), NULL, 1, CONF_RESOLVERS_MAX,

@@ -102,7 +102,7 @@ static SUSPENDS void look_into(struct tree *t, const struct dir *d)
 		return;
 	}
 	for (size_t i = 0; i < names.n; i++) {
-		if (d->depth < DEPTH_MAX && is_directory(source_path(&t->a, d->path, names.v[i])))
+		if (d->depth < DEPTH_MAX && is_directory_below(t->m, source_path(&t->a, d->path, names.v[i])))
 			add_directory(t, d, names.v[i]);
 		has_letters |= is_eml(names.v[i]);
 	}

@@ -7,7 +7,6 @@
 #include "move/source.h"
 
 #include "base/die.h"
-#include "base/file.h"
 #include "base/map.h"
 #include "base/rng.h"
 #include "base/vec.h"
@@ -44,9 +43,11 @@ struct tree {
 	struct VEC(struct str) subscribed; /* names as the folders' */
 };
 
-static bool is_maildir(struct arena *a, const char *path)
+static bool is_maildir(struct tree *t, const char *path)
 {
-	return is_directory(source_path(a, path, "cur")) || is_directory(source_path(a, path, "new"));
+	bool cur = is_directory_below(t->m, source_path(&t->a, path, "cur"));
+
+	return is_directory_below(t->m, source_path(&t->a, path, "new")) || cur;
 }
 
 static void add_folder(struct tree *t, char *path, struct str wire, char sep)
@@ -96,7 +97,7 @@ static void push_levels(struct tree *t, const struct level *up, struct levels *v
 	for (size_t i = names.n; i > 0; i--) {
 		char *path = source_path(&t->a, up->path, names.v[i - 1]);
 
-		if (!is_fs_level(names.v[i - 1]) || !is_directory(path))
+		if (!is_fs_level(names.v[i - 1]) || !is_directory_below(t->m, path))
 			continue;
 		*vec_push(v) = (struct level){ path, str_z(names.v[i - 1]), up->depth + 1 };
 		if (up->wire.n)
@@ -112,7 +113,7 @@ static void find_fs(struct tree *t, const char *root)
 	push_levels(t, &at, &stack);
 	while (stack.n) {
 		at = stack.v[--stack.n];
-		if (is_maildir(&t->a, at.path))
+		if (is_maildir(t, at.path))
 			add_folder(t, at.path, at.wire, '/');
 		push_levels(t, &at, &stack);
 	}
@@ -128,35 +129,55 @@ static void find_plus(struct tree *t, const char *root)
 	for (size_t i = 0; i < names.n; i++) {
 		char *path = source_path(&t->a, root, names.v[i]);
 
-		if (names.v[i][0] == '.' && is_maildir(&t->a, path))
+		if (names.v[i][0] == '.' && is_directory_below(t->m, path) && is_maildir(t, path))
 			add_folder(t, path, str_z(names.v[i] + 1), '.');
 	}
+}
+
+/* A file beside the letters, or nothing when there is none. */
+static struct str read_whole(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	struct str s = { 0 };
+	struct stat st;
+	void *p;
+
+	if (fd < 0)
+		return s;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (uint64_t)st.st_size <= FILE_MAX) {
+		p = mem_realloc(NULL, (size_t)st.st_size);
+		s = str_of(p, 0);
+		while (s.n < (size_t)st.st_size) {
+			ssize_t n = read(fd, (char *)p + s.n, (size_t)st.st_size - s.n);
+
+			if (n <= 0)
+				break;
+			s.n += (size_t)n;
+		}
+	}
+	close(fd);
+	return s;
 }
 
 /* Dovecot's subscriptions: version 2 begins "V\t2", then an empty line, and has tabs between levels; version 1 has the layout's
  * separator. Courier's courierimapsubscribed says INBOX.Work.2024. */
 static void read_subscriptions(struct tree *t, const char *root)
 {
-	struct str text, line, rest;
-	struct buf why, name;
-	bool tabs;
+	struct str text = read_whole(source_path(&t->a, root, "subscriptions")), line, rest;
+	bool tabs = str_starts(text, STR("V\t2\n"));
+	struct buf name;
 
-	buf_init(&why, 1000);
-	if (file_read(source_path(&t->a, root, "subscriptions"), 1 << 24, &text, &why)) {
-		tabs = str_starts(text, STR("V\t2\n"));
-		rest = tabs ? str_from(text, 4) : text;
-		buf_init(&name, 8192);
-		while (str_split(&rest, '\n', &line)) {
-			char sep = tabs ? '\t' : str_find(line, '/') >= 0 ? '/' : '.';
+	rest = tabs ? str_from(text, 4) : text;
+	buf_init(&name, 8192);
+	while (str_split(&rest, '\n', &line)) {
+		char sep = tabs ? '\t' : str_find(line, '/') >= 0 ? '/' : '.';
 
-			buf_reset(&name);
-			if (line.n && (folder_decode(line, sep, &name) || name.n))
-				*vec_push(&t->subscribed) = source_folder(t->m, &t->a, buf_str(&name));
-		}
-		buf_fini(&name);
-		free((void *)(uintptr_t)text.p);
+		buf_reset(&name);
+		if (line.n && (folder_decode(line, sep, &name) || name.n))
+			*vec_push(&t->subscribed) = source_folder(t->m, &t->a, buf_str(&name));
 	}
-	buf_fini(&why);
+	buf_fini(&name);
+	free((void *)(uintptr_t)text.p);
 }
 
 /* How much there is, as names tell it; a file without S= in its name counts as nothing until it is read. */
@@ -205,30 +226,6 @@ struct letters {
 	int dirs[2]; /* cur, new */
 	struct str uidlist, keywords_file; /* the files */
 };
-
-static struct str read_whole(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct str s = { 0 };
-	struct stat st;
-	void *p;
-
-	if (fd < 0)
-		return s;
-	if (fstat(fd, &st) == 0 && st.st_size > 0 && (uint64_t)st.st_size <= FILE_MAX) {
-		p = mem_realloc(NULL, (size_t)st.st_size);
-		s = str_of(p, 0);
-		while (s.n < (size_t)st.st_size) {
-			ssize_t n = read(fd, (char *)p + s.n, (size_t)st.st_size - s.n);
-
-			if (n <= 0)
-				break;
-			s.n += (size_t)n;
-		}
-	}
-	close(fd);
-	return s;
-}
 
 static void read_uidlist(struct letters *l)
 {
@@ -411,7 +408,7 @@ static SUSPENDS void import_folder(struct tree *t, struct folder *f)
 	arena_init(&l->a, "folder", ARENA_MAX);
 	map_init(&l->by_base, rng_u64());
 	for (int i = 0; i < 2; i++)
-		l->dirs[i] = open(source_path(&l->a, f->path, i ? "new" : "cur"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		l->dirs[i] = open(source_path(&l->a, f->path, i ? "new" : "cur"), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	read_uidlist(l);
 	read_keywords(l);
 	list_directory(l, false);
@@ -439,7 +436,7 @@ SUSPENDS void import_maildir(struct mover *m)
 	t->m = m;
 	arena_init(&t->a, "folders", ARENA_MAX);
 	read_subscriptions(t, root);
-	if (is_maildir(&t->a, root))
+	if (is_maildir(t, root))
 		add_folder(t, arena_dupz(&t->a, str_z(root)), STR(""), '.');
 	find_plus(t, root);
 	find_fs(t, root);

@@ -252,7 +252,7 @@ static struct str level_of(struct arena *a, const char *name)
 	return got;
 }
 
-static void find_files(struct arena *a, const char *path, struct str folder, unsigned depth, struct files *out, struct files *dirs)
+static void find_files(struct mover *m, struct arena *a, const char *path, struct str folder, unsigned depth, struct files *out, struct files *dirs)
 {
 	struct names names;
 
@@ -266,7 +266,7 @@ static void find_files(struct arena *a, const char *path, struct str folder, uns
 			continue;
 		level = level_of(a, names.v[i]);
 		name = folder.n ? arena_fmt(a, "%.*s/%.*s", STR_ARG(folder), STR_ARG(level)) : level;
-		*vec_push(is_directory(full) ? dirs : out) = (struct file){ full, name };
+		*vec_push(is_directory_below(m, full) ? dirs : out) = (struct file){ full, name };
 	}
 }
 
@@ -276,22 +276,22 @@ static SUSPENDS void import_directory(struct mover *m, const char *root)
 	struct arena a;
 
 	arena_init(&a, "files", ARENA_MAX);
-	find_files(&a, root, STR(""), 0, &files, &dirs);
+	find_files(m, &a, root, STR(""), 0, &files, &dirs);
 	for (size_t i = 0; i < dirs.n && i < 100000; i++) {
 		struct file d = dirs.v[i];
 		unsigned depth = 1;
 
 		for (size_t k = 0; k < d.folder.n; k++)
 			depth += d.folder.p[k] == '/';
-		find_files(&a, d.path, d.folder, depth, &files, &dirs);
+		find_files(m, &a, d.path, d.folder, depth, &files, &dirs);
 	}
 	if (files.n == 0)
 		mover_fail(m, "%s: there is no file in it", root);
 	for (size_t i = 0; i < files.n && mover_goes_on(m); i++) {
-		int fd = open(files.v[i].path, O_RDONLY | O_CLOEXEC);
+		int fd = open(files.v[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 
 		if (fd < 0) {
-			mover_fail(m, "%s: %s", files.v[i].path, strerror(errno));
+			mover_fail(m, "%s: %s", files.v[i].path, source_why(errno));
 			continue;
 		}
 		import_fd(m, files.v[i].path, fd, source_folder(m, &a, files.v[i].folder));

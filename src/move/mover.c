@@ -10,6 +10,7 @@
 #include "base/die.h"
 #include "base/vec.h"
 #include "ipc/words.h"
+#include "move/source.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -224,7 +225,7 @@ void mover_forget(struct sending *s)
 
 void mover_drop(struct sending *s, const char *why)
 {
-	mover_refuse(s->mover, s->name, why ? why : strerror(errno));
+	mover_refuse(s->mover, s->name, why ? why : source_why(errno));
 	sending_free(s);
 }
 

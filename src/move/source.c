@@ -1,4 +1,7 @@
-/* move/source.c - what ways in from files share. See the header. */
+/* move/source.c - what ways in from files share. See the header.
+ * Trust       files and directories may be those of the account's owner, and the command may read as root: below the place that the command
+ *             was given no symbolic link is followed, or the owner would have whatever it leads to as mail.
+ */
 #include "move/source.h"
 
 #include "base/vec.h"
@@ -39,7 +42,8 @@ static SUSPENDS bool read_all(struct sending *s, int fd)
 
 SUSPENDS bool source_read(struct sending *s, int dir_fd, const char *name)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), error;
+	int link = dir_fd == AT_FDCWD ? 0 : O_NOFOLLOW; /* the place itself may be one */
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | link), error;
 	struct stat st;
 	bool ok;
 
@@ -64,7 +68,7 @@ SUSPENDS bool source_read(struct sending *s, int dir_fd, const char *name)
 
 void source_prefetch(int dir_fd, const char *name)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
 
 	if (fd < 0)
 		return; /* reading it will tell */
@@ -107,6 +111,24 @@ bool is_directory(const char *path)
 	struct stat st;
 
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+#define NOT_FOLLOWED "a symbolic link is not followed: whose mail it is could make one to what is not theirs; import what it leads to by its own name"
+
+const char *source_why(int error)
+{
+	return error == ELOOP ? NOT_FOLLOWED : strerror(error);
+}
+
+bool is_directory_below(struct mover *m, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return false;
+	if (S_ISLNK(st.st_mode) && is_directory(path))
+		mover_fail(m, "%s: %s", path, source_why(ELOOP));
+	return S_ISDIR(st.st_mode);
 }
 
 char *source_path(struct arena *a, const char *path, const char *name)

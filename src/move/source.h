@@ -18,7 +18,11 @@ struct names {
 	size_t n;
 };
 bool source_names(const char *path, bool hidden, struct arena *a, struct names *out);
-bool is_directory(const char *path);
+bool is_directory(const char *path); /* or a link to one */
+/* One below the place; a link to one is none, which is said. */
+bool is_directory_below(struct mover *m, const char *path);
+/* Why a file could not be opened. */
+const char *source_why(int error);
 /* path/name, NUL-terminated, in the arena. */
 char *source_path(struct arena *a, const char *path, const char *name);
 

@@ -397,6 +397,48 @@ def _(t):
     t.s.verify()
 
 
+@case("links below what is imported are not followed, nor waited for; names of folders steer no terminal")
+def _(t):
+    t.s.add_account("mallory")
+    top, secret = os.path.join(t.dir, "linked"), os.path.join(t.dir, "secret")
+    for sub in ("cur", "new", "tmp"):
+        os.makedirs(os.path.join(top, sub))
+        os.makedirs(os.path.join(secret, "box", sub))
+    for name in ("letter", "box/cur/1:2,", "box/mbox"):
+        with open(os.path.join(secret, name), "w") as f:
+            f.write("From a@b Thu Jan  1 00:00:01 1970\n" * (name == "box/mbox") + "Subject: secret\n\nroot:x:0:0\n")
+    os.symlink(os.path.join(secret, "letter"), os.path.join(top, "cur", "1:2,"))
+    os.symlink(os.path.join(secret, "box"), os.path.join(top, ".Box"))
+    os.symlink(os.path.join(secret, "letter"), os.path.join(top, "subscriptions"))
+    os.mkfifo(os.path.join(top, "dovecot-uidlist"))
+    os.makedirs(os.path.join(top, ".e\x1b[31mvil", "cur"))
+    status, out, err = t.s.run("import", "mallory@demo.test", "maildir", top, check=False)
+    check_equal((status, total(out)["moved"]), (1, 0), out + err)
+    for name in ("cur/1:2,", ".Box"):
+        line = [l for l in err.splitlines() if name + ": " in l]
+        check_equal(len(line), 1, err)
+        check_in("symbolic link", line[0])
+    assert "\x1b" not in err and "\x1b" not in out, err + out
+    files = os.path.join(t.dir, "linked-files")
+    os.mkdir(files)
+    os.symlink(os.path.join(secret, "letter"), os.path.join(files, "one.eml"))
+    os.symlink(os.path.join(secret, "box"), os.path.join(files, "box"))
+    status, out, err = t.s.run("import", "mallory@demo.test", "eml", files, check=False)
+    check_equal((status, total(out)["moved"], err.count("symbolic link")), (1, 0, 2), out + err)
+    os.unlink(os.path.join(files, "one.eml"))
+    os.symlink(os.path.join(secret, "box", "mbox"), os.path.join(files, "mbox"))
+    os.mkfifo(os.path.join(files, "fifo"))
+    status, out, err = t.s.run("import", "mallory@demo.test", "mbox", files, check=False)
+    assert status == 1 and err.count("symbolic link") >= 2, err
+    c = t.s.imap("mallory")
+    check_equal(c.status("INBOX", "(MESSAGES)")[1], [b'"INBOX" (MESSAGES 0)'])
+    assert b"secret" not in b"".join(x for x in c.lsub()[1] if x), c.lsub()
+    c.logout()
+    link = os.path.join(t.dir, "place")  # the place itself is the administrator's word
+    os.symlink(os.path.join(secret, "box"), link)
+    check_equal(total(t.s.run("import", "mallory@demo.test", "maildir", link))["moved"], 1)
+
+
 class World:
     def __init__(self, s):
         self.s, self.dir = s, os.path.join(s.dir, "moving")

@@ -1,24 +1,26 @@
 /* imap/rows.c - pulling rows of a set from store, a page a time: what FETCH, and STORE's report, have in common.
  * Suspends    in calls to store and in what is done with a row; the box may have news afterwards.
- * Invariants  R1 news that a row speaks of (its keyword, its number) is told before it.
+ * Invariants  R1 news that a row speaks of (its keyword, its number) is told before it, and a row is never older than news told before it.
  */
 #include "imap/imap.h"
 
-/* The rows live on in their own arena. */
-static SUSPENDS enum outcome catch_up(struct imap *im, const struct ipc_fetch_reply *r)
-{
-	return imap_box_knows(im, r->rows, r->n_rows) ? OK : imap_sync(im, false);
-}
+#define CATCH_UPS_MAX (IPC_SYNC_KEYWORDS_MAX + 1) /* each brings a keyword at least, or a message */
 
+/* News may be newer than the rows: they are read again after it, so that nobody is told an older state behind a newer one. */
 static SUSPENDS enum outcome page(
 	struct imap *im, const struct ipc_fetch *m, struct ipc_fetch_reply *r, struct arena *a)
 {
-	enum outcome o;
+	enum outcome o = OK;
 
-	arena_reset(a);
-	stream_deadline(&im->d->stream, im->d->conf->timeouts.imap_idle_ms);
-	o = ipc_fetch(im->d->account.store, m, r, a);
-	return o == OK ? catch_up(im, r) : o;
+	for (int i = 0; o == OK && i < CATCH_UPS_MAX; i++) {
+		arena_reset(a);
+		stream_deadline(&im->d->stream, im->d->conf->timeouts.imap_idle_ms);
+		o = ipc_fetch(im->d->account.store, m, r, a);
+		if (o != OK || imap_box_knows(im, r->rows, r->n_rows))
+			return o;
+		o = imap_sync(im, false);
+	}
+	return o;
 }
 
 SUSPENDS enum outcome imap_each_row(struct imap *im, struct ipc_fetch *m, imap_row_function *each, void *arg)

@@ -3,11 +3,11 @@
 stranger sees of a refusal is the same to the byte, whatever the reason."""
 import os
 import re
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap
+from client import client_certificate
 from sasl import Client
 from server import Server
 from tap import case, check_equal
@@ -17,14 +17,6 @@ PROTOCOLS = ("smtp", "imap", "pop")
 HERE, ELSEWHERE = "127.0.0.1", "127.99.0.1"
 BY_SECRET = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS")
 ALICE, CAROL, NOBODY = "alice@demo.test", "carol@demo.test", "nobody@demo.test"
-
-
-def client_certificate(s, name):
-    """A certificate that nobody but the account knows: signed by itself."""
-    crt, key = (os.path.join(s.dir, "%s.%s" % (name, end)) for end in ("crt", "key"))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=" + name,
-                    "-keyout", key, "-out", crt], check=True, capture_output=True)
-    return crt, key
 
 
 class World:

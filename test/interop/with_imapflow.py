@@ -1,13 +1,10 @@
 #!/usr/bin/env python3
 """test/interop/with_imapflow.py - Node's ImapFlow, over implicit TLS and STARTTLS. Its packages are installed as node/package-lock.json says."""
-import json
 import os
-import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-NODE = os.path.join(HERE, "node")
-sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import node
 import tap
 from server import Server
 from tap import case, check_equal, check_in
@@ -16,10 +13,7 @@ NAME = "Entw\u00fcrfe \u65b0/tief"
 
 
 def walk(s, tls, account):
-    p = subprocess.run(["node", os.path.join(NODE, "imapflow.mjs"), str(s.port["imaps" if tls == "imaps" else "imap"]), tls, s.ca, account],
-                       capture_output=True, text=True, timeout=60)
-    check_equal(p.returncode, 0, "node: %s%s" % (p.stdout, p.stderr))
-    said = json.loads(p.stdout)
+    said = node.run("imapflow.mjs", s.port["imaps" if tls == "imaps" else "imap"], tls, s.ca, account)
     check_equal(said["secure"], True)
     check_in("CONDSTORE", said["enabled"])
     check_in("UTF8=ACCEPT", said["enabled"])
@@ -66,20 +60,7 @@ def _(s):
     s.verify()
 
 
-def install():
-    """What the lock says, unless that is there already."""
-    done = os.path.join(NODE, "node_modules", ".package-lock.json")
-    lock = os.path.join(NODE, "package-lock.json")
-    if os.path.exists(done) and os.path.getmtime(done) >= os.path.getmtime(lock):
-        return
-    p = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NODE, capture_output=True, text=True, timeout=110)
-    if p.returncode:
-        tap.comment(p.stdout + p.stderr)
-        tap.skip_all("npm ci fails: no registry?")
-
-
 if __name__ == "__main__":
-    tap.need_programs("node", "npm")
-    install()
+    node.install()
     with Server() as server:
         sys.exit(tap.run(server, on_failure=server.show_log) > 0)

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """test/interop/with_swaks.py - swaks, the SMTP tester, on ports 25, 587 and 465."""
 import os
+import re
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap
-from client import empty, subjects
+from client import client_certificate, empty, subjects
 from server import Server
 from tap import case, check_equal, check_in
 
@@ -63,6 +64,47 @@ def _(s):
     swaks(s, "smtp", "x", to="nobody@demo.test", status=SWAKS_RCPT)
     swaks(s, "smtp", "x", to="x@far.test", status=SWAKS_RCPT)
     swaks(s, "smtp", "x", "--auth", "PLAIN", login="alice", status=SWAKS_AUTH)
+
+
+@case("every mechanism that swaks has and is offered, on 587 with STARTTLS and on 465: certificates judged, a wrong password told")
+def _(s):
+    empty(s.imap("bob"))
+    verify = ("--tls-verify", "--tls-ca-path", s.ca, "--tls-sni", "mail.demo.test")
+    for service, tls in (("submission", "--tls"), ("submissions", "--tls-on-connect")):
+        who = dict(login="alice", sender="alice@demo.test", to="bob@demo.test")
+        out = swaks(s, service, "any", tls, *verify, "--auth", **who)  # it takes what it knows of those that are announced
+        for kind in ("PLAIN", "LOGIN"):
+            check_in("235 2.7.0", swaks(s, service, kind, tls, *verify, "--auth", kind, **who))
+            check_in("535 5.7.8", swaks(s, service, "x", tls, *verify, "--auth", kind, password="wrong", status=SWAKS_AUTH, **who))
+        offered = re.search(r"250-AUTH (.*)", out).group(1).split()
+        check_equal(offered, ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"])
+        # What else swaks knows: challenges that a server can answer only with the password itself at hand. They are not offered, and it says so.
+        for kind in ("CRAM-MD5", "CRAM-SHA1", "DIGEST-MD5"):
+            out = swaks(s, service, "x", tls, *verify, "--auth", kind, status=SWAKS_AUTH, **who)
+            assert "AUTH " + kind not in out, out
+    c = s.imap("bob")
+    check_equal(len(subjects(c)), 6)
+    c.logout()
+
+
+@case("a client's certificate: shown where it is asked for, it opens nothing by itself and hinders nothing")
+def _(s):
+    certificate, key = client_certificate(s, "swaks")
+    s.listener_options = "client_certificate yes"
+    s.write_conf()
+    assert s.reload()
+    try:
+        s.run("certificate", "pin", "alice@demo.test", certificate)
+        for service, tls in (("submission", "--tls"), ("submissions", "--tls-on-connect")):
+            shown = (tls, "--tls-cert", certificate, "--tls-key", key)
+            who = dict(sender="alice@demo.test", to="bob@demo.test")
+            check_in("EXTERNAL", swaks(s, service, "with", *shown, "--auth", "PLAIN", login="alice", **who))  # announced now; swaks does not know it
+            swaks(s, service, "x", *shown, status=SWAKS_MAIL, **who)
+            swaks(s, service, "x", *shown, "--auth", "PLAIN", login="alice", password="wrong", status=SWAKS_AUTH, **who)
+    finally:
+        s.listener_options = ""
+        s.write_conf()
+        assert s.reload()
 
 
 @case("several recipients, some unknown, pipelined: those that are known get it")

@@ -2,6 +2,7 @@
 import os
 import re
 import socket
+import subprocess
 import time
 
 LETTERS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "letters")
@@ -178,3 +179,11 @@ def wait_until(ask, seconds=10, what="it"):
             return answer
         assert time.monotonic() < until, "%s did not happen within %s s" % (what, seconds)
         time.sleep(0.05)
+
+
+def client_certificate(s, name):
+    """A certificate that nobody but the account knows: signed by itself."""
+    crt, key = (os.path.join(s.dir, "%s.%s" % (name, end)) for end in ("crt", "key"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=" + name,
+                    "-keyout", key, "-out", crt], check=True, capture_output=True)
+    return crt, key

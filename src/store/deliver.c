@@ -90,26 +90,40 @@ static enum outcome find_mailbox(struct account *a, const struct letter *l, stru
 	return *out ? OK : NO_SUCH;
 }
 
-/* The letter is there already: what the second copy says is added to the first. */
-static enum outcome join(struct account *a, struct mailbox *m, const struct letter *l, struct placed *out)
+/* Both copies have come, and the message out->uid stands for them. */
+static enum outcome joined(struct account *a, struct mailbox *m, const struct letter *l, bool bcc, struct placed *out)
 {
-	struct sent by_both = { l->sent->key, SENT_BY_SUBMISSION };
-	uint64_t keywords;
-	uint32_t at, flags;
-	enum outcome o = mailbox_keywords(m, l->keywords, l->n_keywords, true, &keywords);
+	struct sent by_both = { l->sent->key, SENT_BY_SUBMISSION, bcc };
 
-	if (o != OK)
-		return o;
-	die_unless(view_find(m->view, out->uid, &at), "a sent letter that is there is not there");
-	flags = m->view->flags[at] | (l->flags & MSG_SETTABLE);
-	keywords |= m->view->keywords[at];
-	if (flags != m->view->flags[at] || keywords != m->view->keywords[at])
-		message_set(a, m, at, flags, keywords);
 	sent_put(a, m, &by_both, out->uid);
 	out->uidvalidity = m->uidvalidity;
 	out->serial = account_stage(a);
 	out->joined = true;
 	return OK;
+}
+
+static uint32_t index_of(const struct mailbox *m, uint32_t uid)
+{
+	uint32_t at;
+
+	die_unless(view_find(m->view, uid, &at), "a sent letter that is there is not there");
+	return at;
+}
+
+/* The letter is there already: what the second copy says is added to the first. */
+static enum outcome join(struct account *a, struct mailbox *m, const struct letter *l, const struct sent_row *first, struct placed *out)
+{
+	uint32_t at = index_of(m, first->uid), flags = m->view->flags[at] | (l->flags & MSG_SETTABLE);
+	uint64_t keywords;
+	enum outcome o = mailbox_keywords(m, l->keywords, l->n_keywords, true, &keywords);
+
+	if (o != OK)
+		return o;
+	keywords |= m->view->keywords[at];
+	if (flags != m->view->flags[at] || keywords != m->view->keywords[at])
+		message_set(a, m, at, flags, keywords);
+	out->uid = first->uid;
+	return joined(a, m, l, !first->no_bcc, out);
 }
 
 static enum outcome check(struct account *a, const struct letter *l, uint64_t size)
@@ -208,6 +222,22 @@ enum outcome letter_place(struct account *a, struct mailbox *m, const struct let
 	return OK;
 }
 
+/* The second copy tells of hidden recipients, which the first does not: it takes the first's place, with its flags. */
+static enum outcome replace(struct account *a, struct mailbox *m, const struct letter *l, const struct sent_row *first, struct placed *out)
+{
+	uint32_t old = index_of(m, first->uid), flags = m->view->flags[old], at;
+	uint64_t keywords = m->view->keywords[old];
+	enum outcome o = letter_place(a, m, l, out);
+
+	if (o != OK)
+		return o;
+	at = index_of(m, out->uid);
+	message_set(a, m, at, m->view->flags[at] | flags, m->view->keywords[at] | keywords);
+	old = index_of(m, first->uid);
+	messages_expunge(a, m, &old, 1, EXPUNGE_MOVED);
+	return joined(a, m, l, true, out);
+}
+
 static enum outcome alive(const struct account *a)
 {
 	return a->closed ? NO_SUCH : a->part.dead ? TRY_LATER : OK;
@@ -234,11 +264,20 @@ enum outcome letter_mailbox(struct account *a, struct str name, struct mailbox *
 	return settled_mailbox(a, &l, out);
 }
 
+/* An account without room for a moment's second letter keeps the first. */
+static enum outcome second_copy(struct account *a, struct mailbox *m, const struct letter *l, const struct sent_row *first, struct placed *out)
+{
+	bool better = l->sent->bcc && first->no_bcc && l->body && m->uidnext < UINT32_MAX && check(a, l, l->body->size) == OK;
+
+	return better ? replace(a, m, l, first, out) : join(a, m, l, first, out);
+}
+
 enum outcome letter_stage(struct account *a, struct str delivery, const struct letter *l, struct placed *out)
 {
 	uint64_t size = l->prefix.n + (l->body ? l->body->size : l->size);
 	char tag = l->moved_in ? 'I' : 'D';
 	bool maybe = false; /* the mailbox may hold it already */
+	struct sent_row first;
 	struct mailbox *m;
 	uint64_t serial;
 	enum outcome o;
@@ -256,8 +295,8 @@ enum outcome letter_stage(struct account *a, struct str delivery, const struct l
 		o = settled_mailbox(a, l, &m);
 		if (o != OK)
 			return o;
-		if (l->sent && sent_find(a, m, l->sent, &out->uid, &maybe))
-			return join(a, m, l, out);
+		if (l->sent && sent_find(a, m, l->sent, &first, &maybe))
+			return second_copy(a, m, l, &first, out);
 		if (maybe && !mailbox_view(m))
 			return TRY_LATER;
 	} while (maybe || (delivery.n && a->part.staged != serial)); /* another may have brought it meanwhile */

@@ -511,13 +511,15 @@ bool uidl_row_decode(struct str v, struct str *uidl)
 	return cur_done(&c) && uidl_is_sound(*uidl);
 }
 
+#define SENT_NO_BCC 0x80u /* beside `by` */
+
 void sent_row_encode(const struct sent_row *r, struct buf *out)
 {
 	put_u8(out, VERSION);
 	put_i64(out, r->time_s);
 	put_u32(out, r->mailbox);
 	put_u32(out, r->uid);
-	put_u8(out, r->by);
+	put_u8(out, r->by | (r->no_bcc ? SENT_NO_BCC : 0));
 }
 
 bool sent_row_decode(struct str v, struct sent_row *out)
@@ -528,6 +530,8 @@ bool sent_row_decode(struct str v, struct sent_row *out)
 	out->mailbox = cur_le32(&c);
 	out->uid = cur_le32(&c);
 	out->by = cur_le8(&c);
+	out->no_bcc = out->by & SENT_NO_BCC;
+	out->by &= ~SENT_NO_BCC;
 	return cur_done(&c);
 }
 

@@ -177,6 +177,7 @@ struct sent_row {
 	int64_t time_s;
 	uint32_t mailbox, uid;
 	uint8_t by; /* enum sent_by */
+	bool no_bcc; /* the message has no Bcc; rows of before say nothing, so false */
 };
 
 /* A bit an email id: those of HIDDEN_BITS ids from chunk * HIDDEN_BITS on. */

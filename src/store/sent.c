@@ -31,7 +31,7 @@ static SUSPENDS uint64_t hash_body(struct sched *sched, struct str body)
 	return str_hash(body, h);
 }
 
-SUSPENDS bool sent_key_make(struct account *a, struct str index, const struct body *body, struct sent_key *out)
+SUSPENDS bool sent_look(struct account *a, struct str index, const struct body *body, struct sent *out)
 {
 	struct mail_index x;
 	struct body_map map;
@@ -43,8 +43,9 @@ SUSPENDS bool sent_key_make(struct account *a, struct str index, const struct bo
 	arena_init(&work, "store-sent", WORK_MAX);
 	ok = mail_index_decode(index, &work, &x) == OK && x.n_parts > 0 && x.message_id.n && x.size == map.bytes.n;
 	if (ok) {
-		out->id = str_hash(x.message_id, 0);
-		out->body = hash_body(a->shard->sched, without_end(str_from(map.bytes, x.parts[0].header_n)));
+		out->bcc = x.bcc.n > 0;
+		out->key.id = str_hash(x.message_id, 0);
+		out->key.body = hash_body(a->shard->sched, without_end(str_from(map.bytes, x.parts[0].header_n)));
 	}
 	arena_fini(&work);
 	body_unmap(&map);
@@ -81,17 +82,15 @@ static bool is_alive(const struct mailbox *m, uint32_t uid)
 	return view_find(m->view, uid, &at) && !(m->view->flags[at] & VIEW_DEAD);
 }
 
-bool sent_find(struct account *a, struct mailbox *m, const struct sent *s, uint32_t *uid, bool *maybe)
+bool sent_find(struct account *a, struct mailbox *m, const struct sent *s, struct sent_row *first, bool *maybe)
 {
-	struct sent_row r;
 
 	*maybe = false;
-	if (!get(a, &s->key, &r) || r.mailbox != m->id || (s->by == SENT_BY_CLIENT && r.by == SENT_BY_CLIENT) ||
-		shard_now_s(a->shard) - r.time_s >= a->shard->limits->sent_window_ms / 1000)
+	if (!get(a, &s->key, first) || first->mailbox != m->id || (s->by == SENT_BY_CLIENT && first->by == SENT_BY_CLIENT) ||
+		shard_now_s(a->shard) - first->time_s >= a->shard->limits->sent_window_ms / 1000)
 		return false;
-	*uid = r.uid;
 	*maybe = !m->view;
-	return m->view && is_alive(m, r.uid);
+	return m->view && is_alive(m, first->uid);
 }
 
 /* ---- put */
@@ -107,7 +106,7 @@ static void del_age(struct account *a, const struct sent_key *k)
 
 void sent_put(struct account *a, struct mailbox *m, const struct sent *s, uint32_t uid)
 {
-	struct sent_row r = { .time_s = shard_now_s(a->shard), .mailbox = m->id, .uid = uid, .by = s->by };
+	struct sent_row r = { .time_s = shard_now_s(a->shard), .mailbox = m->id, .uid = uid, .by = s->by, .no_bcc = !s->bcc };
 	struct buf v;
 
 	del_age(a, &s->key);

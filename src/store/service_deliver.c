@@ -94,7 +94,7 @@ static SUSPENDS enum outcome append(struct store *s, struct handle *h, const str
 
 	if (q->part == 0 && !q->more) {
 		held_drop(h);
-		if (is_sent_mailbox(a, q->mailbox) && sent_key_make(a, q->index, &q->body, &sent.key))
+		if (is_sent_mailbox(a, q->mailbox) && sent_look(a, q->index, &q->body, &sent))
 			l.sent = &sent;
 		o = letter_stage(a, STR(""), &l, out);
 	} else {
@@ -209,7 +209,7 @@ SUSPENDS void serve_sent_copy(void *ctx, struct ipc_call *c, const void *msg)
 		call_reply(c, o, NULL);
 		return;
 	}
-	if (s->limits.sent_window_ms && sent_key_make(a, q->index, &q->body, &sent.key))
+	if (s->limits.sent_window_ms && sent_look(a, q->index, &q->body, &sent))
 		l.sent = &sent;
 	o = letter_stage(a, q->delivery, &l, &placed);
 	if (o == OK && !account_wait(a, placed.serial))

@@ -77,6 +77,49 @@ static void submission_first(struct fx *f)
 	assert_int_equal(count(f, "Archive"), 1);
 }
 
+/* Submitted without the Bcc that the client's own copy has: that one stays, as a message of its own, with the flags of both. */
+static void bcc_is_kept(struct fx *f)
+{
+	struct str hides = letter(f, "Bcc: bob@x.test\r\n", "1", "text\r\n"), plain = letter(f, "", "1", "text\r\n");
+	uint32_t first, uid;
+
+	open_account(f, true);
+	assert_int_equal(submit(f, "d1", plain, &first), OK);
+	uid = append(f, "Sent", hides, MSG_FLAGGED);
+	assert_int_equal(uid, first + 1);
+	assert_int_equal(count(f, "Sent"), 1);
+	assert_int_equal(flags_of(f, uid), MSG_SEEN | MSG_FLAGGED);
+	assert_int_equal(append(f, "Sent", hides, 0), uid);
+	assert_int_equal(append(f, "Sent", plain, 0), uid);
+	assert_int_equal(submit(f, "d1", plain, &first), OK); /* post asks again */
+	assert_int_equal(count(f, "Sent"), 1);
+}
+
+static void bcc_came_first(struct fx *f)
+{
+	uint32_t copy, uid;
+
+	open_account(f, true);
+	uid = append(f, "Sent", letter(f, "Bcc: bob@x.test\r\n", "1", "text\r\n"), 0);
+	assert_int_equal(submit(f, "d1", letter(f, "", "1", "text\r\n"), &copy), OK);
+	assert_int_equal(copy, uid);
+	assert_int_equal(append(f, "Sent", letter(f, "Bcc: bob@x.test\r\n", "1", "text\r\n"), 0), uid);
+	assert_int_equal(count(f, "Sent"), 1);
+}
+
+/* No room for two at once: the first stays, and the client is content. */
+static void bcc_without_room(struct fx *f)
+{
+	struct ipc_account_set q = { .address = fx_addr("alice@x.test"), .what = SET_QUOTA_MESSAGES, .number = 1 };
+	uint32_t first;
+
+	open_account(f, true);
+	assert_int_equal(submit(f, "d1", letter(f, "", "1", "text\r\n"), &first), OK);
+	assert_int_equal(ipc_account_set(&f->ctl, &q), OK);
+	assert_int_equal(append(f, "Sent", letter(f, "Bcc: bob@x.test\r\n", "1", "text\r\n"), 0), first);
+	assert_int_equal(count(f, "Sent"), 1);
+}
+
 static void client_first(struct fx *f)
 {
 	uint32_t uid, copy;
@@ -194,6 +237,9 @@ static void mailbox_is_made(struct fx *f)
 }
 
 BOTH(submission_first)
+BOTH(bcc_is_kept)
+BOTH(bcc_came_first)
+BOTH(bcc_without_room)
 BOTH(client_first)
 BOTH(at_once)
 BOTH(survives_reopening)
@@ -203,7 +249,8 @@ BOTH(mailbox_is_made)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TESTS(submission_first), TESTS(client_first), TESTS(at_once), TESTS(survives_reopening),
+	const struct CMUnitTest tests[] = { TESTS(submission_first), TESTS(bcc_is_kept), TESTS(bcc_came_first),
+		TESTS(bcc_without_room), TESTS(client_first), TESTS(at_once), TESTS(survives_reopening),
 		TESTS(stays_its_own), TESTS(off), TESTS(mailbox_is_made) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@
 
 SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 {
-	struct ipc_owns m = { .edge = l->edge, .edge_life = l->edge_life, .handle = l->m->handle, .from = l->m->from };
+	struct ipc_owns m = { .edge = l->edge, .edge_life = l->edge_life, .handle = l->m->handle };
 	struct ipc_owns_reply r;
 	enum outcome o;
 
@@ -30,10 +30,12 @@ SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 		return OVER_LIMIT;
 	if ((l->m->service == SERVICE_SMTP || l->m->service == SERVICE_LMTP) == l->submission)
 		return DENIED;
-	if (!l->submission || l->m->from_null)
+	if (!l->submission)
 		return OK;
+	if (!l->m->from_null)
+		m.from = l->m->from;
 	o = ipc_owns(post_store_of_handle(l->post, m.handle), &m, &r, NULL);
-	l->sender = o == OK && r.sent_copy ? r.account : 0;
+	l->sender = o == OK && r.sent_copy && !l->m->from_null ? r.account : 0;
 	return o == UNANSWERED ? TRY_LATER : o;
 }
 

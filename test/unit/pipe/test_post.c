@@ -57,7 +57,7 @@ static void on_owns(void *ctx, struct ipc_call *c, const void *msg)
 	w->n_owns++;
 	assert_int_equal(m->edge, 3);
 	assert_int_equal(m->edge_life, 5);
-	ipc_owns_reply_send(c, m->handle == 7 && str_eq(m->from.local, STR("alice")) ? OK : DENIED,
+	ipc_owns_reply_send(c, m->handle == 7 && (!m->from.local.n || str_eq(m->from.local, STR("alice"))) ? OK : DENIED,
 		&(struct ipc_owns_reply){ .account = 1, .sent_copy = w->sent_copy });
 }
 
@@ -616,6 +616,24 @@ static void taken_over(struct world *w)
 	assert_int_equal(w->got.n, 1);
 }
 
+/* It names nobody, and still is for those alone who are logged in; no copy of it is filed. */
+static void null_sender(struct world *w)
+{
+	struct ipc_addr rcpts[] = { { STR("a1"), STR("demo.test") } };
+	struct ipc_letter m = stranger_letter(rcpts, 1, TEXT);
+
+	m.service = SERVICE_SUBMISSIONS;
+	m.from_null = 1;
+	m.handle = 8; /* has ended, or was never given */
+	assert_int_equal(send_by(&w->user, &m), DENIED);
+	assert_int_equal(w->got.n, 0);
+	m.handle = 7;
+	w->sent_copy = 1;
+	assert_int_equal(send_by(&w->user, &m), OK);
+	assert_int_equal(w->n_owns, 2);
+	assert_int_equal(w->n_copies, 0);
+}
+
 /* A strangers' edge that shows a handle is not what it was. */
 static void breach(struct world *w)
 {
@@ -645,6 +663,7 @@ IN_WORLD(scan_dies)
 IN_WORLD(append)
 IN_WORLD(envelope)
 IN_WORLD(breach)
+IN_WORLD(null_sender)
 IN_WORLD(taken_over)
 IN_WORLD(protocol_names)
 IN_WORLD(lmtp)
@@ -655,7 +674,7 @@ int main(void)
 		cmocka_unit_test(test_one_account), cmocka_unit_test(test_refusals), cmocka_unit_test(test_several_accounts),
 		cmocka_unit_test(test_many_accounts), cmocka_unit_test(test_lane_resumes), cmocka_unit_test(test_submission),
 		cmocka_unit_test(test_sent_copy), cmocka_unit_test(test_large_submission), cmocka_unit_test(test_scan_dies), cmocka_unit_test(test_append),
-		cmocka_unit_test(test_envelope), cmocka_unit_test(test_breach), cmocka_unit_test(test_taken_over),
+		cmocka_unit_test(test_envelope), cmocka_unit_test(test_breach), cmocka_unit_test(test_null_sender), cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_protocol_names), cmocka_unit_test(test_lmtp),
 	};
 

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap
-from client import client_certificate
+from client import client_certificate, wait_until
 from sasl import Client
 from server import Server
 from tap import case, check_equal
@@ -136,8 +136,14 @@ def _(w):
 
 
 def expect_bye(c):
-    c.send(b"x NOOP")
-    assert c.line().startswith(b"* BYE")
+    """The session ends with its next command, once word of it has come to its process."""
+    def ended():
+        c.send(b"x NOOP")
+        line = c.line()
+        while not line.startswith((b"x ", b"* BYE")):
+            line = c.line()
+        return line.startswith(b"* BYE")
+    wait_until(ended, what="the session's end")
 
 
 def expect_alive(c):

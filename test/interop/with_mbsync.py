@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """test/interop/with_mbsync.py - mbsync (isync) keeps a local Maildir and an account the same, over IMAP."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,6 +199,16 @@ def _(s):
     os.mkdir(other.box)
     other.sync()
     check_equal(len(by_subject(s, "INBOX")), n)
+
+
+@case("with no mechanism named it logs in by what it thinks best, over STARTTLS and implicit TLS")
+def _(s):
+    for tls in ("STARTTLS", "IMAPS"):
+        at = s.log_size()
+        Mirror(s, "any-" + tls, tls=tls, mech="*").sync()
+        found = re.findall(r" (login\S*) .* how=(\S+)", s.log_text(at))
+        check_equal([f for f in found if f[0] != "login"], [], "refusals on the way")
+        assert found, tls
 
 
 def strip(files):

@@ -24,7 +24,7 @@ struct guard_entry {
 	int64_t since_ms, banned_until_ms;
 	uint32_t now, before; /* failures in the present half of the window, and in the one before */
 	uint32_t pending;
-	struct network good[GUARD_GOOD_MAX]; /* of a login; the newest first */
+	struct cidr good[GUARD_GOOD_MAX]; /* of a login; the newest first */
 	unsigned n_good;
 };
 
@@ -81,11 +81,11 @@ static struct guard_entry *entry(struct guard *g, struct str key)
 	return e;
 }
 
-static struct guard_entry *address_entry(struct guard *g, const struct network *n)
+static struct guard_entry *address_entry(struct guard *g, const struct cidr *n)
 {
-	char key[NETWORK_TEXT_SIZE + 1] = "a";
+	char key[CIDR_TEXT_SIZE + 1] = "a";
 
-	network_text(n, key + 1);
+	cidr_text(n, key + 1);
 	return entry(g, str_z(key));
 }
 
@@ -113,12 +113,12 @@ static uint32_t failures(struct guard *g, struct guard_entry *e)
 	return e->now + (uint32_t)((uint64_t)e->before * (uint64_t)(window - (now - e->since_ms)) / (uint64_t)window);
 }
 
-static bool same_network(const struct network *a, const struct network *b)
+static bool same_network(const struct cidr *a, const struct cidr *b)
 {
-	return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+	return a->v6 == b->v6 && a->bits == b->bits && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-static bool is_known(const struct guard_entry *login, const struct network *n)
+static bool is_known(const struct guard_entry *login, const struct cidr *n)
 {
 	for (unsigned i = 0; i < login->n_good; i++)
 		if (same_network(&login->good[i], n))
@@ -165,7 +165,7 @@ enum outcome guard_enter(struct guard *g, struct str address, struct str user, s
 	enum outcome o;
 
 	*t = (struct guard_try){ .user = user };
-	if (!network_of_peer(address, &t->network))
+	if (!cidr_of_peer(address, &t->network))
 		return OVER_LIMIT;
 	while ((o = try_enter(g, t)) == IN_USE)
 		if (task_wait(g->sched, &moved, 1, until) < 0)
@@ -173,7 +173,7 @@ enum outcome guard_enter(struct guard *g, struct str address, struct str user, s
 	return o;
 }
 
-static void fail(struct guard *g, struct guard_entry *e, uint32_t max, const struct network *n)
+static void fail(struct guard *g, struct guard_entry *e, uint32_t max, const struct cidr *n)
 {
 	failures(g, e);
 	e->now++;
@@ -185,7 +185,7 @@ static void fail(struct guard *g, struct guard_entry *e, uint32_t max, const str
 		g->on_ban(g->ctx, n, str_from(e->key, 1), g->rules.ban_ms);
 }
 
-static void note_good(struct guard_entry *login, const struct network *n)
+static void note_good(struct guard_entry *login, const struct cidr *n)
 {
 	unsigned at = 0;
 
@@ -246,13 +246,13 @@ void guard_bans(struct guard *g, bool (*each)(void *arg, bool is_network, const 
 
 bool guard_lift(struct guard *g, struct str what)
 {
-	struct network n;
-	bool is_address = network_parse(what, &n);
+	struct cidr n;
+	bool is_address = !cidr_parse(what, &n);
 	struct guard_entry *e;
 	bool was;
 
 	if (is_address && str_find(what, '/') < 0)
-		is_address = network_of_peer(what, &n);
+		is_address = cidr_of_peer(what, &n);
 	e = is_address ? address_entry(g, &n) : login_entry(g, what);
 	was = is_banned(g, e);
 	e->banned_until_ms = 0;

@@ -2,12 +2,12 @@
  *
  * Tries under way count as failures until they have ended, so trying in parallel gains nothing: a try beyond the bound waits for those
  * before it. A ban of a login does not hold for networks from which that login has succeeded before, so that a stranger's guesses do
- * not lock the owner out. An address is its network_of_peer(). Tables are bounded: what was touched longest ago is forgotten first.
+ * not lock the owner out. An address is its cidr_of_peer(). Tables are bounded: what was touched longest ago is forgotten first.
  */
 #ifndef SALLYPORT_AUTH_GUARD_H
 #define SALLYPORT_AUTH_GUARD_H
 
-#include "auth/network.h"
+#include "base/cidr.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/outcome.h"
@@ -29,14 +29,14 @@ struct guard {
 	size_t n, n_max;
 	struct gate moved; /* opens when a try ends */
 	/* An address, or with n NULL a login, is banned for so long; an address with 0 not any more. what: its text; a login's is anybody's. */
-	void (*on_ban)(void *ctx, const struct network *n, struct str what, int64_t ms);
+	void (*on_ban)(void *ctx, const struct cidr *n, struct str what, int64_t ms);
 	void *ctx;
 };
 
 struct guard_entry;
 struct guard_try {
 	struct guard_entry *address, *login; /* login NULL: it is not counted, its address being known to it */
-	struct network network;
+	struct cidr network;
 	struct str user;
 };
 

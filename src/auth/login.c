@@ -11,7 +11,7 @@
 #include "audit/chain.h"
 #include "auth/code.h"
 #include "auth/login_impl.h"
-#include "auth/network.h"
+#include "base/cidr.h"
 #include "auth/password.h"
 #include "base/clock.h"
 #include "base/die.h"
@@ -139,7 +139,7 @@ enum outcome login_grant(struct login *l, const struct login_try *t, const struc
 
 bool login_code_usable(const struct ipc_code *k, const struct login_try *t)
 {
-	return (k->services & access_of(t->service)) && (!k->expires_s || k->expires_s > clock_wall_us() / 1000000) && networks_have(k->networks, t->ip);
+	return (k->services & access_of(t->service)) && (!k->expires_s || k->expires_s > clock_wall_us() / 1000000) && cidr_list_has(k->networks, t->ip);
 }
 
 void login_ended(struct login *l, const struct login_try *t, struct str user, uint64_t account, enum outcome o)
@@ -232,11 +232,11 @@ static void record_ban(struct login *l, enum audit_kind kind, struct str who, st
 }
 
 /* A login's name is anybody's, and its account's owner sees who was kept out. */
-static void on_ban(void *ctx, const struct network *n, struct str what, int64_t ms)
+static void on_ban(void *ctx, const struct cidr *n, struct str what, int64_t ms)
 {
 	struct login *l = ctx;
 	struct ipc_banned m = { .network = what, .seconds = (uint32_t)((ms + 999) / 1000) };
-	char why[NETWORK_TEXT_SIZE + 60];
+	char why[CIDR_TEXT_SIZE + 60];
 
 	for (size_t i = 0; n && i < l->edges.n; i++)
 		ipc_banned_cast(l->edges.v[i], &m);

@@ -4,6 +4,7 @@
 #include "base/cur.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -70,12 +71,20 @@ const char *cidr_parse(struct str text, struct cidr *out)
 	return NULL;
 }
 
-void cidr_show(const struct cidr *c, struct buf *out)
+void cidr_text(const struct cidr *c, char out[CIDR_TEXT_SIZE])
 {
 	char z[INET6_ADDRSTRLEN];
 
 	inet_ntop(c->v6 ? AF_INET6 : AF_INET, c->bytes, z, sizeof z);
-	buf_addf(out, "%s/%u", z, c->bits);
+	snprintf(out, CIDR_TEXT_SIZE, "%s/%u", z, c->bits);
+}
+
+void cidr_show(const struct cidr *c, struct buf *out)
+{
+	char z[CIDR_TEXT_SIZE];
+
+	cidr_text(c, z);
+	buf_addz(out, z);
 }
 
 static bool has_bytes(const struct cidr *c, bool v6, const uint8_t bytes[16])
@@ -103,6 +112,29 @@ bool cidr_any_has(const struct cidr *list, size_t n, struct str ip)
 bool cidr_has(const struct cidr *c, struct str ip)
 {
 	return cidr_any_has(c, 1, ip);
+}
+
+bool cidr_list_has(struct str list, struct str ip)
+{
+	struct cidr c;
+	struct str one;
+
+	if (list.n == 0)
+		return true;
+	while (str_split(&list, ',', &one))
+		if (!cidr_parse(one, &c) && cidr_has(&c, ip))
+			return true;
+	return false;
+}
+
+bool cidr_of_peer(struct str ip, struct cidr *out)
+{
+	*out = (struct cidr){ 0 };
+	if (!address_parse(ip, &out->v6, out->bytes))
+		return false;
+	out->bits = out->v6 ? 64 : 32;
+	memset(out->bytes + (out->v6 ? 8 : 4), 0, out->v6 ? 8 : 12);
+	return true;
 }
 
 bool cidr_is_loopback(const struct cidr *c)

@@ -6,6 +6,7 @@
 #include "base/str.h"
 
 #define CIDR_TEXT_MAX 50
+#define CIDR_TEXT_SIZE (CIDR_TEXT_MAX + 1)
 
 struct cidr {
 	bool v6;
@@ -20,6 +21,11 @@ void cidr_show(const struct cidr *c, struct buf *out); /* at most CIDR_TEXT_MAX 
 /* ip: the text of an address, IPv4-mapped IPv6 counting as IPv4. Text that is no address is in no network. */
 bool cidr_has(const struct cidr *c, struct str ip);
 bool cidr_any_has(const struct cidr *list, size_t n, struct str ip);
+void cidr_text(const struct cidr *c, char out[CIDR_TEXT_SIZE]); /* the same, as a C string */
+/* A list with commas between; an empty one has every address. */
+bool cidr_list_has(struct str list, struct str ip);
+/* What counts as one peer: the address itself, or of IPv6 its /64. False: it is no address. */
+bool cidr_of_peer(struct str ip, struct cidr *out);
 bool cidr_is_loopback(const struct cidr *c); /* all of it lies in 127.0.0.0/8 or is ::1 */
 
 #endif

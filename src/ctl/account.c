@@ -4,7 +4,7 @@
 #include "ctl/ctl_impl.h"
 
 #include "auth/code.h"
-#include "auth/network.h"
+#include "base/cidr.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "ipc/words.h"
@@ -137,19 +137,19 @@ static bool service_list(const char *word, uint32_t *out)
 static bool network_list(struct ctl *c, const char *word, struct str **list, size_t *n)
 {
 	struct str rest = str_z(word), one;
-	char text[NETWORK_TEXT_SIZE];
-	struct network net;
+	char text[CIDR_TEXT_SIZE];
+	struct cidr net;
 
 	*list = arena_array(&c->client.arena, NETWORKS_MAX, sizeof **list);
 	*n = 0;
 	while (str_split(&rest, ',', &one)) {
-		if (!network_parse(str_trim(one), &net))
+		if (cidr_parse(str_trim(one), &net))
 			return wrong(word, "a list of networks as 192.0.2.0/24,2001:db8::/32, with no bits set behind the prefix");
 		if (*n == NETWORKS_MAX) {
 			fprintf(stderr, "sallyport: at most %d networks\n", NETWORKS_MAX);
 			return false;
 		}
-		network_text(&net, text);
+		cidr_text(&net, text);
 		(*list)[(*n)++] = arena_dup(&c->client.arena, str_z(text));
 	}
 	return true;

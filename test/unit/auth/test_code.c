@@ -1,6 +1,6 @@
 /* unit/auth/test_code.c - authorization codes, and the networks they are used from. */
 #include "auth/code.h"
-#include "auth/network.h"
+#include "base/cidr.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -54,34 +54,34 @@ static void networks(void **state)
 		{ "10.0.0.0/8", "::ffff:10.9.9.9", "::ffff:11.9.9.9" },
 	};
 	static const char *const bad[] = { "", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "::1/129", "x", "::ffff:10.0.0.0/95", "1.2.3.4/-1" };
-	struct network n;
+	struct cidr n;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_true(network_parse(str_z(cases[i].net), &n));
-		assert_true(network_has(&n, str_z(cases[i].in)));
-		assert_false(network_has(&n, str_z(cases[i].out)));
+		assert_null(cidr_parse(str_z(cases[i].net), &n));
+		assert_true(cidr_has(&n, str_z(cases[i].in)));
+		assert_false(cidr_has(&n, str_z(cases[i].out)));
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_false(network_parse(str_z(bad[i]), &n));
-	assert_true(networks_have(STR(""), STR("1.2.3.4")));
-	assert_true(networks_have(STR("10.0.0.0/8,192.0.2.0/24"), STR("192.0.2.9")));
-	assert_false(networks_have(STR("10.0.0.0/8,192.0.2.0/24"), STR("192.0.3.9")));
+		assert_non_null(cidr_parse(str_z(bad[i]), &n));
+	assert_true(cidr_list_has(STR(""), STR("1.2.3.4")));
+	assert_true(cidr_list_has(STR("10.0.0.0/8,192.0.2.0/24"), STR("192.0.2.9")));
+	assert_false(cidr_list_has(STR("10.0.0.0/8,192.0.2.0/24"), STR("192.0.3.9")));
 }
 
 static void peers(void **state)
 {
-	char text[NETWORK_TEXT_SIZE];
-	struct network n;
+	char text[CIDR_TEXT_SIZE];
+	struct cidr n;
 
 	(void)state;
-	assert_true(network_of_peer(STR("2001:db8:1:2:3:4:5:6"), &n));
-	network_text(&n, text);
+	assert_true(cidr_of_peer(STR("2001:db8:1:2:3:4:5:6"), &n));
+	cidr_text(&n, text);
 	assert_string_equal(text, "2001:db8:1:2::/64");
-	assert_true(network_of_peer(STR("192.0.2.9"), &n));
-	network_text(&n, text);
+	assert_true(cidr_of_peer(STR("192.0.2.9"), &n));
+	cidr_text(&n, text);
 	assert_string_equal(text, "192.0.2.9/32");
-	assert_false(network_of_peer(STR("nothing"), &n));
+	assert_false(cidr_of_peer(STR("nothing"), &n));
 }
 
 int main(void)

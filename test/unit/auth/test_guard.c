@@ -17,11 +17,11 @@ struct world {
 	struct guard g;
 	void (*test)(struct world *w);
 	int64_t last_ban_ms;
-	char last_ban[NETWORK_TEXT_SIZE];
+	char last_ban[CIDR_TEXT_SIZE];
 	unsigned n_bans, n_logins_banned, n_in, n_inside, n_most;
 };
 
-static void on_ban(void *ctx, const struct network *n, struct str what, int64_t ms)
+static void on_ban(void *ctx, const struct cidr *n, struct str what, int64_t ms)
 {
 	struct world *w = ctx;
 
@@ -31,7 +31,7 @@ static void on_ban(void *ctx, const struct network *n, struct str what, int64_t 
 	}
 	w->n_bans++;
 	w->last_ban_ms = ms;
-	network_text(n, w->last_ban);
+	cidr_text(n, w->last_ban);
 	assert_true(str_eq(what, str_z(w->last_ban)));
 }
 

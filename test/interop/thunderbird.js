@@ -207,3 +207,8 @@ async function compose(a) {
   const mode = a.draft ? Ci.nsIMsgCompDeliverMode.SaveAsDraft : Ci.nsIMsgCompDeliverMode.Now;
   await composer.sendMsg(mode, identity, a.account, null, null);
 }
+
+// What Thunderbird knows of limits, as of its last update of the folder.
+function quota(key, name) {
+  return folder(key, name).QueryInterface(Ci.nsIMsgImapMailFolder).getQuota().map((q) => [q.name, q.usage, q.limit]);
+}

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """test/interop/with_mail_imapclient.py - Perl's Mail::IMAPClient, over implicit TLS and STARTTLS."""
 import os
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from tap import case, check_equal, check_in
 
 
 def walk(s, tls, account):
+    s.run("account", "set", s.address(account), "quota-messages", "1000")
     p = subprocess.run(["perl", os.path.join(HERE, "perl", "mail_imapclient.pl"), str(s.port["imaps" if tls == "imaps" else "imap"]), tls, s.ca,
                         account], capture_output=True, text=True, timeout=60)
     check_equal(p.returncode, 0, "perl: %s%s" % (p.stdout, p.stderr))
@@ -33,7 +35,7 @@ def walk(s, tls, account):
     check_equal(said["left"], "4")
     check_equal(said["two"], "3")
     check_equal(said["after"], "3")
-    check_equal(said["quota"].strip(), '* QUOTA "" ()')
+    check_equal(re.sub(r"MESSAGE \d+ ", "MESSAGE n ", said["quota"].strip()), '* QUOTA "" (MESSAGE n 1000)')
     check_equal(said["status"], "3")
     check_equal(said["exists"], "0 1")
 

@@ -242,6 +242,22 @@ def drafts(b):
     check_in("\\Draft", b.flags("Drafts", "half done"))
 
 
+def shows_quota(b):
+    """None without a limit, the limit when there is one."""
+    b.view("INBOX", ["Gr\u00fc\u00dfe"])
+    check_equal(b.ask("return quota(a.server, 'INBOX')"), [])
+    b.s.run("account", "set", b.address, "quota", "50M")
+
+    def told():
+        b.ask("update(a.server, 'INBOX')")
+        return b.ask("return quota(a.server, 'INBOX')")
+    wait_until(told, 15, "a quota")
+    (name, used, limit), = told()
+    check_in("STORAGE", name)
+    check_equal(limit, 50 * 1024, "KiB")
+    assert 0 < used < limit, used
+
+
 STEPS = (
     ("the account setup finds the folders and their uses", finds_folders),
     ("letters by port 25 are listed and read, byte by byte, large ones in pieces", reads),
@@ -253,6 +269,7 @@ STEPS = (
     ("sent with an attachment, a hidden recipient, one copy in Sent", lambda b: sends(b, False)),
     ("the same with the server's copy: still one", lambda b: sends(b, True)),
     ("a draft stands on the server", drafts),
+    ("a quota is shown when there is one", shows_quota),
 )
 
 
@@ -271,6 +288,14 @@ def add_cases(name, tls):
 
 add_cases("alice", True)
 add_cases("carol", False)
+
+
+@case("Thunderbird's parser objected to nothing")
+def _(s, t):
+    with open(t.wire_log, encoding="utf-8", errors="replace") as f:
+        log = f.read()
+    check_in("UID fetch", log)
+    check_equal([line for line in log.splitlines() if "Syntax Error" in line or re.search(r"CreateNewLineFromSocket: \S+ BAD ", line)], [])
 
 
 @case("what is stored obeys its invariants")

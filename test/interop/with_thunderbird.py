@@ -6,6 +6,7 @@ import email
 import email.policy
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ from tap import case, check_equal, check_in
 FOLDER = "Entw\u00fcrfe \u65b0"
 INSIDE = FOLDER + "/tief"
 LETTERS = ["Gr\u00fc\u00dfe", "large", "first", "second"]
+WITHIN_S = 240
 LARGE = 700 * 1000  # letters of this size are fetched in pieces
 
 
@@ -251,8 +253,7 @@ def shows_quota(b):
     def told():
         b.ask("update(a.server, 'INBOX')")
         return b.ask("return quota(a.server, 'INBOX')")
-    wait_until(told, 15, "a quota")
-    (name, used, limit), = told()
+    (name, used, limit), = wait_until(told, 15, "a quota")
     check_in("STORAGE", name)
     check_equal(limit, 50 * 1024, "KiB")
     assert 0 < used < limit, used
@@ -303,7 +304,13 @@ def _(s, t):
     s.verify()
 
 
+def too_long(*unused):
+    sys.exit("the suite did not end within %d s" % WITHIN_S)
+
+
 def main():
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(WITHIN_S)
     with open(os.path.join(HERE, "thunderbird.js"), encoding="utf-8") as f:
         library = f.read()
     directory = tempfile.mkdtemp(prefix="tb-")

@@ -121,11 +121,15 @@ class Thunderbird:
         self.prefs, self.environment = dict(PREFS, **(prefs or {})), environment or {}
         self.display = self.process = self.wire = None
 
+    def spawn(self, words, **options):
+        """In a group of its own, which ends with this program."""
+        with open(self.log, "ab") as log:
+            return subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    start_new_session=True, **options)
+
     def start_display(self):
         told, tells = os.pipe()
-        with open(self.log, "ab") as log:
-            self.display = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "Xvfb", "-displayfd", str(tells), "-screen", "0", "1280x900x24",
-                                             "-nolisten", "tcp"], pass_fds=(tells,), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        self.display = self.spawn(["Xvfb", "-displayfd", str(tells), "-screen", "0", "1280x900x24", "-nolisten", "tcp"], pass_fds=(tells,))
         os.close(tells)
         with os.fdopen(told) as f:
             number = f.readline().strip()
@@ -142,10 +146,8 @@ class Thunderbird:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("DBUS_", "WAYLAND_", "XDG_", "MOZ_"))}
         environment.update(DISPLAY=self.start_display(), HOME=home, TMPDIR=home, XDG_RUNTIME_DIR=os.path.join(home, "run"), GDK_BACKEND="x11",
                            LC_ALL="C.UTF-8", MOZ_CRASHREPORTER_DISABLE="1", NO_AT_BRIDGE="1", LIBGL_ALWAYS_SOFTWARE="1", **self.environment)
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "thunderbird", "--marionette", "--remote-allow-system-access",
-                                             "--no-remote", "--new-instance", "--profile", self.profile], env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True)
+        self.process = self.spawn(["thunderbird", "--marionette", "--remote-allow-system-access", "--no-remote", "--new-instance", "--profile",
+                                   self.profile], env=environment, cwd=home)
         self.wire = Wire(self.port(), 2 * self.timeout)
         self.wire.call("WebDriver:NewSession", capabilities={"alwaysMatch": {"unhandledPromptBehavior": "ignore"}})
         self.wire.call("Marionette:SetContext", value="chrome")

@@ -43,6 +43,10 @@ sim: ## one simulated world with all that was said: make sim SEED=7
 	@$(MAKE) --no-print-directory all MESON_ARGS=-Dtests=enabled
 	@$(BUILD)/test-sim -v $(or $(SEED),1)
 .PHONY: sim
+check-package: ## the Debian package in a clean root made by debootstrap and booted with systemd; needs root, some minutes
+	@tools/install-deps package
+	@test/package/run
+.PHONY: check-package
 deb: ## the Debian package, in build-deb; installs what building it needs
 	@tools/install-deps package
 	@tools/deb

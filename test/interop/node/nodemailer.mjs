@@ -4,7 +4,7 @@ import nodemailer from 'nodemailer';
 
 const [port, tls, ca, pass, method] = process.argv.slice(2);
 const transport = nodemailer.createTransport({
-  host: 'localhost',
+  host: '127.0.0.1', // localhost may be ::1 first, where the test's server does not listen
   port: Number(port),
   secure: tls === 'tls',
   requireTLS: tls === 'starttls',
@@ -12,7 +12,7 @@ const transport = nodemailer.createTransport({
   maxConnections: 1,
   auth: { user: 'alice@demo.test', pass },
   authMethod: method || undefined,
-  tls: { ca: readFileSync(ca) },
+  tls: { ca: readFileSync(ca), servername: 'mail.demo.test' },
 });
 const said = {};
 try {

@@ -3,8 +3,21 @@ import ctypes
 import os
 import subprocess
 import sys
+import tempfile
 
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
+
+
+def make_mounts_private():
+    """Also where / is no mount of its own, as in a changed root: it is made one, and this process goes there."""
+    if subprocess.run(["mount", "--make-rprivate", "/"], stderr=subprocess.DEVNULL).returncode == 0:
+        return
+    place = tempfile.mkdtemp(prefix="sp-root-")
+    subprocess.run(["mount", "--rbind", "/", place], check=True)
+    subprocess.run(["mount", "--make-rprivate", place], check=True)
+    here = os.getcwd()
+    os.chroot(place)
+    os.chdir(here)
 
 
 def enter(*addresses, mounts=False):
@@ -16,7 +29,7 @@ def enter(*addresses, mounts=False):
     if libc.unshare(CLONE_NEWNET | (CLONE_NEWNS if mounts else 0)) != 0:
         return False
     if mounts:
-        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        make_mounts_private()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in addresses:
         subprocess.run(["ip", "address", "add", address, "dev", "lo"] + (["nodad"] if ":" in address else []), check=True)

@@ -250,4 +250,5 @@ def _(s):
 if __name__ == "__main__":
     tap.need_programs(*PROGRAMS)
     with Server({"timeouts": {"login_delay": "10ms", "login_delay_max": "10ms"}}) as server:
+        os.environ["TMPDIR"] = server.dir  # mutt leaves there what it took for the moment
         sys.exit(tap.run(server, on_failure=server.show_log) > 0)

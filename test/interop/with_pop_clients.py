@@ -419,6 +419,7 @@ def main():
     s.extra_listeners.append("listen pop2 { address 127.0.0.1; port %d }" % s.port["pop2"])
     s.write_conf()
     with s:
+        os.environ["TMPDIR"] = s.dir  # neomutt leaves there what it took for the moment
         return 1 if tap.run(s, on_failure=s.show_log) else 0
 
 

@@ -26,6 +26,7 @@
 #define RESOLV_CONF "/etc/resolv.conf"
 #define RESOLV_CONF_MAX ((size_t)64 * 1024)
 #define TRIES 2
+#define LOOK_AGAIN_MS 20
 #define PACKET_MAX ((size_t)65535)
 #define STEPS_A_TURN 64 /* of one socket, before others have a turn */
 
@@ -96,6 +97,15 @@ static bool is_readable(int fd)
 	return poll(&p, 1, 0) > 0;
 }
 
+/* While something is asked a socket is looked at now and then besides: the library opens TCP connections and writes to them on its own time,
+ * and readiness that came before it was ready is not told again. */
+static int64_t look_again_ms(struct dns *d)
+{
+	struct timeval tv;
+
+	return d->channel && ares_timeout(d->channel, NULL, &tv) ? sched_now_ms(d->sched) + LOOK_AGAIN_MS : NEVER_MS;
+}
+
 static SUSPENDS void socket_main(void *arg)
 {
 	struct dns_socket *x = arg;
@@ -109,7 +119,7 @@ static SUSPENDS void socket_main(void *arg)
 		do
 			process(d, x->fd);
 		while (!x->closed && ++n < STEPS_A_TURN && is_readable(x->fd)); /* readiness is told once; a TCP answer is read in several steps */
-		if (x->closed || task_wait(d->sched, gates, 2, n < STEPS_A_TURN ? NEVER_MS : sched_now_ms(d->sched)) == WAIT_STOP)
+		if (x->closed || task_wait(d->sched, gates, 2, n < STEPS_A_TURN ? look_again_ms(d) : sched_now_ms(d->sched)) == WAIT_STOP)
 			break;
 	}
 	watch_close(&x->watch);

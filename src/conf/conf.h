@@ -128,6 +128,74 @@ struct conf_store {
 	bool sync;
 };
 
+/* How letters leave. */
+struct conf_queue {
+	int64_t retry_first_ms, retry_max_ms; /* doubled, and spread by a quarter */
+	int64_t lifetime_ms, report_lifetime_ms; /* of letters; of reports, whose sender is null */
+	int64_t warn_after_ms;                /* a report of delay; 0: none */
+	int64_t keep_history_ms;
+	int64_t hold_max_ms;                  /* FUTURERELEASE (RFC 4865) */
+	uint32_t connections_max;             /* all destinations together */
+	uint32_t connections_destination_max; /* one destination */
+	uint32_t connection_letters_max;      /* over one connection */
+	uint32_t destination_rate_max;        /* letters to one destination in a minute; 0: any */
+	uint32_t source_rate_max;             /* letters from one source address in a minute; 0: any */
+	uint32_t account_rate_max;            /* recipients of one account in an hour; 0: any */
+	uint32_t suppress_after;              /* permanent failures of an address before it is refused; 0: never */
+	int64_t suppress_ms;
+	bool forwarding;                      /* aliases may lead to addresses elsewhere */
+	bool sts;                             /* MTA-STS is asked for */
+	struct str report_from;               /* of TLS reports: an address of ours; empty: none are sent */
+};
+
+enum conf_route_tls {
+	CONF_ROUTE_TLS_AUTO,    /* DANE, MTA-STS, or what the other side offers */
+	CONF_ROUTE_TLS_NONE,
+	CONF_ROUTE_TLS_REQUIRE, /* any TLS */
+	CONF_ROUTE_TLS_VERIFY,  /* a certificate for the host's name */
+	CONF_ROUTE_TLS_DANE,    /* DANE or nothing */
+};
+enum conf_route_protocol { CONF_ROUTE_SMTP, CONF_ROUTE_LMTP };
+
+#define CONF_HOPS_MAX 8
+struct conf_hop {
+	struct str host; /* a host name or an address literal's address */
+	uint16_t port;
+	bool mx; /* its MX records, not itself */
+};
+struct conf_hops {
+	struct conf_hop v[CONF_HOPS_MAX];
+	size_t n; /* 0: the destination's own MX */
+};
+
+#define CONF_ROUTES_MAX 500
+#define CONF_ROUTE_DOMAINS_MAX 16
+/* Where letters for some domains go. */
+struct conf_route {
+	struct str domains[CONF_ROUTE_DOMAINS_MAX]; /* "example.org", "*.example.org" or "*", in A-labels and lower case */
+	size_t n_domains;
+	struct conf_hops hops; /* tried in this order */
+	enum conf_route_protocol protocol;
+	enum conf_route_tls tls;
+	bool implicit_tls;      /* TLS begins with the connection (RFC 8314 3.3) */
+	struct str login, password_file; /* AUTH there; master reads the file for relay alone */
+	struct str source;      /* name of a source block; empty: any */
+	bool relay;             /* letters for these domains are taken from strangers too: we are their backup MX, or their gateway */
+	uint32_t connections_max; /* 0: as in queue */
+	uint32_t rate_max;        /* letters in a minute; 0: as in queue */
+	unsigned line;
+};
+
+#define CONF_SOURCES_MAX 64
+/* An address that we connect from, and the name that goes with it. */
+struct conf_source {
+	struct str name;
+	struct conf_address address4, address6; /* family 0: none given */
+	struct str helo;                        /* empty: hostname */
+	struct conf_names domains;              /* senders of these domains leave from here; none: anybody's */
+	unsigned line;
+};
+
 struct conf_limits {
 	uint64_t message_size_max;
 	uint64_t header_size_max;
@@ -205,6 +273,9 @@ struct conf_timeouts {
 	int64_t command_ms;
 	int64_t stop_ms;
 	int64_t dns_ms;
+	/* Of the client (RFC 5321 4.5.3.2): connection, greeting, a reply, to DATA, a part of a letter, to its end; an idle connection kept for more. */
+	int64_t relay_connect_ms, relay_greeting_ms, relay_reply_ms, relay_data_ms, relay_part_ms, relay_end_ms, relay_idle_ms;
+	int64_t https_ms;
 };
 
 struct conf {
@@ -221,12 +292,17 @@ struct conf {
 	struct conf_dns dns;
 	struct conf_pools pools;
 	struct conf_store store;
+	struct conf_queue queue;
 	struct conf_limits limits;
 	struct conf_timeouts timeouts;
 	struct conf_listener *listeners; /* in the order of the file */
 	size_t n_listeners;
 	struct conf_certificate *certificates; /* besides that of tls, which is the default */
 	size_t n_certificates;
+	struct conf_route *routes; /* in the order of the file: the first that fits counts */
+	size_t n_routes;
+	struct conf_source *sources;
+	size_t n_sources;
 };
 
 /* What is wrong with a text: lines "file:line: what; suggestion\n". */

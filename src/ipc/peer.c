@@ -23,7 +23,7 @@
 #define RETRY_MS 10 /* when the kernel has no memory for a record it tells nobody when it has */
 
 static const char *const role_names[ROLE_COUNT] = { "master", "keys", "auth", "edge-in", "edge-user", "post", "scan",
-	"store", "ctl" };
+	"store", "relay", "fetch", "ctl" };
 
 const char *role_name(enum role r)
 {

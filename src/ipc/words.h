@@ -89,6 +89,55 @@ enum {
 	WIRE_BINARY = 8,   /* BODY=BINARYMIME (RFC 3030) */
 };
 
+/* wishes.ret (RFC 3461 4.3), rcpt_dsn.notify (4.1; 0: not given), wishes.by_mode (RFC 2852). */
+enum { RET_NOT_GIVEN, RET_FULL, RET_HDRS };
+enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum { BY_NONE, BY_RETURN, BY_NOTIFY };
+#define PRIORITY_OF_NORMAL 10 /* wishes.priority is this and the MT-PRIORITY, -9 to 9 (RFC 6710); 0: not given */
+
+/* Of a letter in the queue. */
+enum {
+	OUT_TLS_OPTIONAL = 1, /* TLS-Required: No (RFC 8689 5) */
+	OUT_REPORT = 2,	      /* a delivery status notification of ours */
+	OUT_FORWARDED = 4,    /* an alias sent it on; its sender was rewritten (SRS) */
+	OUT_RELAYED = 8,      /* from a stranger, for a domain that a route takes for others */
+	OUT_8BIT_HEADER = 16, /* its header has other octets than ASCII: needs SMTPUTF8 or a conversion */
+	OUT_8BIT_BODY = 32,
+};
+/* queue_change.what */
+enum { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_RETRY, QUEUE_DELETE, QUEUE_REROUTE };
+/* queue_entry.state */
+enum { QUEUE_WAITING, QUEUE_HELD };
+/* rcpt_result.state; those behind WAITING are final. */
+enum rcpt_state {
+	RCPT_WAITING, /* deferred */
+	RCPT_SENT,    /* taken by the next server, which will report what becomes of it if asked to */
+	RCPT_RELAYED, /* taken by one that knows no DSN (RFC 3461 5.2.2) */
+	RCPT_FAILED,
+	RCPT_EXPIRED, /* its time in the queue is over */
+	RCPT_REMOVED, /* by command */
+	RCPT_STATE_COUNT
+};
+/* rcpt_result.report: what is owed to the sender. */
+enum { REPORT_NONE, REPORT_FAILURE, REPORT_DELAY, REPORT_RELAYED };
+/* delivery.lock: how the way to the other server was locked. */
+enum lock {
+	LOCK_NONE,
+	LOCK_OPPORTUNISTIC, /* TLS, to whomever it was */
+	LOCK_REQUIRED,	    /* TLS demanded by a route, certificate not looked at */
+	LOCK_VERIFIED,	    /* certificate for the name that a route demands */
+	LOCK_STS,	    /* MTA-STS, enforced (RFC 8461) */
+	LOCK_DANE,	    /* RFC 7672 */
+	LOCK_COUNT
+};
+/* delivery.feedback: what it says of the destination. */
+enum feedback {
+	FEEDBACK_FINE,	 /* it answers; refusals of single recipients too */
+	FEEDBACK_SLOW,	 /* 4xx to a connection, a sender or a letter: it has enough for now */
+	FEEDBACK_DOWN,	 /* no connection, or it was lost */
+	FEEDBACK_LOCAL,	 /* nothing is known of it: our resolver or we failed */
+};
+
 /* System flags of a message. \Recent is kept a message as "not yet shown to a session that may write" and reported a session. */
 enum {
 	MSG_SEEN = 1,

@@ -38,7 +38,7 @@ void host_conf_put(struct host_conf *c)
 	free(c);
 }
 
-extern const struct host_ops keys_ops, auth_ops, edge_in_ops, edge_user_ops, post_ops, scan_ops, store_ops;
+extern const struct host_ops keys_ops, auth_ops, edge_in_ops, edge_user_ops, post_ops, scan_ops, store_ops, relay_ops, fetch_ops;
 
 const struct host_ops *host_ops_of(enum role r)
 {
@@ -50,6 +50,8 @@ const struct host_ops *host_ops_of(enum role r)
 		[ROLE_POST] = &post_ops,
 		[ROLE_SCAN] = &scan_ops,
 		[ROLE_STORE] = &store_ops,
+		[ROLE_RELAY] = &relay_ops,
+		[ROLE_FETCH] = &fetch_ops,
 	};
 
 	return ops[r];
@@ -170,6 +172,8 @@ static enum sandbox_role sandbox_role_of(enum role r)
 		[ROLE_POST] = SANDBOX_POST,
 		[ROLE_SCAN] = SANDBOX_SCAN,
 		[ROLE_STORE] = SANDBOX_STORE,
+		[ROLE_RELAY] = SANDBOX_RELAY,
+		[ROLE_FETCH] = SANDBOX_FETCH,
 	};
 
 	return of[r];

@@ -173,7 +173,7 @@ static SUSPENDS void stop_role(struct master *m, enum role r)
 /* From the doors inwards, so that nobody asks somebody who has left. */
 static SUSPENDS void stop_main(void *arg)
 {
-	static const enum role order[] = { ROLE_EDGE_IN, ROLE_EDGE_USER, ROLE_POST, ROLE_AUTH, ROLE_SCAN, ROLE_STORE, ROLE_KEYS };
+	static const enum role order[] = { ROLE_EDGE_IN, ROLE_EDGE_USER, ROLE_POST, ROLE_RELAY, ROLE_FETCH, ROLE_AUTH, ROLE_SCAN, ROLE_STORE, ROLE_KEYS };
 	struct master *m = arg;
 
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)

@@ -36,6 +36,9 @@ static const enum role pairs[][2] = {
 	{ ROLE_POST, ROLE_SCAN },
 	{ ROLE_POST, ROLE_STORE },
 	{ ROLE_STORE, ROLE_SCAN },
+	{ ROLE_POST, ROLE_KEYS },
+	{ ROLE_POST, ROLE_RELAY },
+	{ ROLE_RELAY, ROLE_FETCH },
 };
 
 static bool is_pair(enum role a, enum role b)
@@ -66,6 +69,8 @@ void master_plan_children(struct master *m)
 	plan(m, ROLE_STORE, 1);
 	plan(m, ROLE_SCAN, m->conf->pools.n_scan);
 	plan(m, ROLE_AUTH, 1);
+	plan(m, ROLE_FETCH, 1);
+	plan(m, ROLE_RELAY, 1);
 	plan(m, ROLE_POST, 1);
 	plan(m, ROLE_EDGE_USER, m->conf->pools.n_users);
 	plan(m, ROLE_EDGE_IN, m->conf->pools.n_strangers);

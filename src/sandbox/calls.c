@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #ifndef PR_SET_VMA
@@ -41,7 +42,8 @@ enum {
 	NO_FILES = 1 << 6, /* the same calls answered with an error */
 	NO_THREADS = 1 << 7,
 	MASTER = 1 << 8, /* denials */
-	TIMER = 1 << 9   /* limit its own processor time */
+	TIMER = 1 << 9,  /* limit its own processor time */
+	CONNECT = 1 << 10 /* reach other hosts, by TCP and UDP */
 };
 
 static const unsigned groups_of[SANDBOX_ROLE_COUNT] = {
@@ -52,6 +54,8 @@ static const unsigned groups_of[SANDBOX_ROLE_COUNT] = {
 	[SANDBOX_POST] = BASE | SOCKETS | ACCEPT | MEMFD | NO_THREADS,
 	[SANDBOX_SCAN] = BASE | SOCKETS | MEMFD | NO_THREADS | TIMER,
 	[SANDBOX_STORE] = BASE | SOCKETS | ACCEPT | MEMFD | THREADS,
+	[SANDBOX_RELAY] = BASE | SOCKETS | MEMFD | CONNECT | NO_THREADS,
+	[SANDBOX_FETCH] = BASE | SOCKETS | MEMFD | CONNECT | NO_THREADS,
 };
 
 #define MAX_ARGS 2
@@ -161,6 +165,10 @@ static const struct call calls[] = {
 	CALL(getsockname, SOCKETS),
 	CALL(getpeername, SOCKETS),
 	CALL(shutdown, SOCKETS),
+	CALL_IF(socket, CONNECT, EQ(0, AF_INET)),
+	CALL_IF(socket, CONNECT, EQ(0, AF_INET6)),
+	CALL(connect, CONNECT),
+	CALL(bind, CONNECT),
 	CALL(accept, ACCEPT),
 	CALL(accept4, ACCEPT),
 

@@ -97,11 +97,11 @@ static size_t attr_size(int abi)
 	return abi >= 4 ? offsetof(struct ruleset_attr, scoped) : offsetof(struct ruleset_attr, handled_net);
 }
 
-void landlock_enter(int abi, int dir_fd)
+void landlock_enter(int abi, int dir_fd, bool connects)
 {
 	struct ruleset_attr attr = {
 		.handled_fs = fs_rights(abi),
-		.handled_net = abi >= 4 ? NET_BIND_TCP | NET_CONNECT_TCP : 0,
+		.handled_net = abi < 4 ? 0 : connects ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT_TCP,
 		.scoped = abi >= 6 ? SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL : 0,
 	};
 	struct path_beneath_attr rule = { .allowed = FS_OWN & attr.handled_fs, .parent_fd = dir_fd };

@@ -11,6 +11,6 @@ int landlock_dir_open(const char *path);
 
 /* No files but below dir_fd (-1: none at all), no TCP, no abstract sockets or signals out of this domain: as much of it as
  * abi has. Needs no_new_privs. Dies. */
-void landlock_enter(int abi, int dir_fd);
+void landlock_enter(int abi, int dir_fd, bool connects);
 
 #endif

@@ -20,7 +20,7 @@ STOP_WITHIN_S = 10
 @case("status names every role as ready, in its first life")
 def _(s):
     roles = s.roles()
-    check_equal(sorted({r["role"] for r in roles}), ["auth", "edge-in", "edge-user", "keys", "post", "scan", "store"])
+    check_equal(sorted({r["role"] for r in roles}), ["auth", "edge-in", "edge-user", "fetch", "keys", "post", "relay", "scan", "store"])
     for r in roles:
         check_equal((r["state"], r["life"]), ("ready", 1), r["role"])
 

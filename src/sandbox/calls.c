@@ -43,7 +43,8 @@ enum {
 	NO_THREADS = 1 << 7,
 	MASTER = 1 << 8, /* denials */
 	TIMER = 1 << 9,  /* limit its own processor time */
-	CONNECT = 1 << 10 /* reach other hosts, by TCP and UDP */
+	CONNECT = 1 << 10, /* reach other hosts, by TCP and UDP */
+	BIND = 1 << 11     /* from an address of its choice; Landlock leaves the port to the kernel */
 };
 
 static const unsigned groups_of[SANDBOX_ROLE_COUNT] = {
@@ -54,7 +55,7 @@ static const unsigned groups_of[SANDBOX_ROLE_COUNT] = {
 	[SANDBOX_POST] = BASE | SOCKETS | ACCEPT | MEMFD | NO_THREADS,
 	[SANDBOX_SCAN] = BASE | SOCKETS | MEMFD | NO_THREADS | TIMER,
 	[SANDBOX_STORE] = BASE | SOCKETS | ACCEPT | MEMFD | THREADS,
-	[SANDBOX_RELAY] = BASE | SOCKETS | MEMFD | CONNECT | NO_THREADS,
+	[SANDBOX_RELAY] = BASE | SOCKETS | MEMFD | CONNECT | BIND | NO_THREADS,
 	[SANDBOX_FETCH] = BASE | SOCKETS | MEMFD | CONNECT | NO_THREADS,
 };
 
@@ -168,7 +169,7 @@ static const struct call calls[] = {
 	CALL_IF(socket, CONNECT, EQ(0, AF_INET)),
 	CALL_IF(socket, CONNECT, EQ(0, AF_INET6)),
 	CALL(connect, CONNECT),
-	CALL(bind, CONNECT),
+	CALL(bind, BIND),
 	CALL(accept, ACCEPT),
 	CALL(accept4, ACCEPT),
 

@@ -22,6 +22,7 @@
 
 #define CREATE_RULESET_VERSION 1u
 #define RULE_PATH_BENEATH 1
+#define RULE_NET_PORT 2
 
 /* Rights on files, by the ABI that brought them. */
 #define FS_EXECUTE (1ull << 0)
@@ -56,6 +57,11 @@ struct path_beneath_attr {
 	uint64_t allowed;
 	int32_t parent_fd;
 } __attribute__((packed));
+
+struct net_port_attr {
+	uint64_t allowed;
+	uint64_t port; /* 0, of NET_BIND_TCP: one that the kernel chooses */
+};
 
 int landlock_abi(void)
 {
@@ -97,7 +103,7 @@ static size_t attr_size(int abi)
 	return abi >= 4 ? offsetof(struct ruleset_attr, scoped) : offsetof(struct ruleset_attr, handled_net);
 }
 
-void landlock_enter(int abi, int dir_fd, bool connects)
+void landlock_enter(int abi, int dir_fd, bool connects, bool binds)
 {
 	struct ruleset_attr attr = {
 		.handled_fs = fs_rights(abi),
@@ -105,12 +111,15 @@ void landlock_enter(int abi, int dir_fd, bool connects)
 		.scoped = abi >= 6 ? SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL : 0,
 	};
 	struct path_beneath_attr rule = { .allowed = FS_OWN & attr.handled_fs, .parent_fd = dir_fd };
+	struct net_port_attr any_port = { .allowed = NET_BIND_TCP, .port = 0 };
 	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, attr_size(abi), 0);
 
 	if (fd < 0)
 		die_errno("landlock: making the rules");
 	if (dir_fd >= 0 && syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH, &rule, 0) != 0)
 		die_errno("landlock: adding the directory");
+	if (binds && attr.handled_net && syscall(SYS_landlock_add_rule, fd, RULE_NET_PORT, &any_port, 0) != 0)
+		die_errno("landlock: adding the port");
 	if (syscall(SYS_landlock_restrict_self, fd, 0) != 0)
 		die_errno("landlock: entering");
 	close(fd);

@@ -30,6 +30,7 @@ static const struct role {
 	bool files;    /* may have a directory of its own */
 	bool threads;
 	bool connects; /* to other hosts, by TCP */
+	bool binds;    /* and from an address of its choice */
 	bool writes; /* to files it has or gets passed: bodies of letters, its directory */
 } roles[SANDBOX_ROLE_COUNT] = {
 	[SANDBOX_MASTER] = { "master", .files = true, .threads = true, .writes = true },
@@ -39,7 +40,7 @@ static const struct role {
 	[SANDBOX_POST] = { "post", .confined = true, .writes = true },
 	[SANDBOX_SCAN] = { "scan", .confined = true, .writes = true },
 	[SANDBOX_STORE] = { "store", .confined = true, .files = true, .threads = true, .writes = true },
-	[SANDBOX_RELAY] = { "relay", .confined = true, .connects = true, .writes = true },
+	[SANDBOX_RELAY] = { "relay", .confined = true, .connects = true, .binds = true, .writes = true },
 	[SANDBOX_FETCH] = { "fetch", .confined = true, .connects = true, .writes = true },
 };
 
@@ -208,12 +209,12 @@ static void privileges_close(void)
 		die_errno("sandbox: PR_SET_NO_NEW_PRIVS");
 }
 
-static void landlock_close(int dir_fd, bool connects, struct sandbox_walls *stand)
+static void landlock_close(int dir_fd, const struct role *role, struct sandbox_walls *stand)
 {
 	stand->landlock_abi = landlock_abi();
 	if (!stand->landlock_abi)
 		return;
-	landlock_enter(stand->landlock_abi, dir_fd, connects);
+	landlock_enter(stand->landlock_abi, dir_fd, role->connects, role->binds);
 	stand->landlock_fs = true;
 	stand->landlock_net = stand->landlock_abi >= 4;
 }
@@ -246,7 +247,7 @@ static void confine(const struct sandbox_plan *plan, struct sandbox_walls *stand
 	if (dir_fd >= 0)
 		own_dir_enter(dir_fd);
 	privileges_close();
-	landlock_close(dir_fd, roles[plan->role].connects, stand);
+	landlock_close(dir_fd, &roles[plan->role], stand);
 	if (dir_fd >= 0)
 		close(dir_fd);
 }

@@ -21,7 +21,7 @@ enum sandbox_role {
 	SANDBOX_POST,   /* no files */
 	SANDBOX_SCAN,   /* no files; reads passed descriptors */
 	SANDBOX_STORE,  /* files of the data directory; threads */
-	SANDBOX_RELAY,  /* no files; connects to other servers and resolvers */
+	SANDBOX_RELAY,  /* no files; connects to other servers and resolvers, from addresses of its choice */
 	SANDBOX_FETCH,  /* no files; connects to HTTPS servers */
 	SANDBOX_ROLE_COUNT
 };

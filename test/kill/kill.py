@@ -19,7 +19,7 @@ from load import ACCOUNTS, POPPER, Load, text_of
 from server import Server, group_of
 from tap import case, check_equal, comment
 
-ROLES = ("keys", "auth", "edge-in", "edge-user", "post", "scan", "store")
+ROLES = ("keys", "auth", "edge-in", "edge-user", "post", "scan", "store", "relay", "fetch")
 BACK_WITHIN_S = 1.0
 EARLY_S = 5  # a role that dies sooner after its start has died early
 MANY = {"smtp_commands": 1000000, "smtp_letters": 1000000, "smtp_errors": 100000, "connections_per_address_strangers": 500,

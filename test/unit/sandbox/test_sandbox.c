@@ -137,6 +137,56 @@ static int try_connect(const struct attempt *a)
 	return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
 }
 
+/* What a role that connects may not do besides. */
+static int try_listen(const struct attempt *a)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)a;
+	return fd >= 0 && listen(fd, 1) == 0;
+}
+
+static int try_unix_socket(const struct attempt *a)
+{
+	(void)a;
+	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0;
+}
+
+static int try_netlink(const struct attempt *a)
+{
+	(void)a;
+	return socket(AF_NETLINK, SOCK_RAW, 0) >= 0;
+}
+
+static int try_send_elsewhere(const struct attempt *a)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	(void)a;
+	return fd >= 0 && sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to) == 1;
+}
+
+static int bind_at(uint16_t port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 ? fd : -1;
+}
+
+static int try_bind(const struct attempt *a)
+{
+	(void)a;
+	return bind_at(0) >= 0;
+}
+
+/* Landlock decides about ports since its version 4; before, who may bind may bind to any. */
+static int try_bind_port(const struct attempt *a)
+{
+	return bind_at(42527) >= 0 && (a->role != SANDBOX_RELAY || a->walls.landlock_net);
+}
+
 static int try_execve(const struct attempt *a)
 {
 	char *const argv[] = { (char *)"false", NULL };
@@ -194,14 +244,31 @@ static int try_setuid(const struct attempt *a)
 	return setuid(0) == 0;
 }
 
+static bool connects(enum sandbox_role role)
+{
+	return role == SANDBOX_RELAY || role == SANDBOX_FETCH;
+}
+
+static bool binds(enum sandbox_role role)
+{
+	return role == SANDBOX_RELAY;
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(const struct attempt *a);
+	bool (*allowed)(enum sandbox_role role); /* NULL: to nobody */
 } forbidden[] = {
 	{ "open /etc/passwd", try_open },
 	{ "open outside", try_open_outside },
 	{ "create", try_create },
-	{ "connect", try_connect },
+	{ "connect", try_connect, connects },
+	{ "listen", try_listen },
+	{ "unix socket", try_unix_socket },
+	{ "netlink socket", try_netlink },
+	{ "send elsewhere", try_send_elsewhere },
+	{ "bind", try_bind, binds },
+	{ "bind to a port", try_bind_port },
 	{ "execve", try_execve },
 	{ "fork", try_fork },
 	{ "executable memory", try_executable_memory },
@@ -243,7 +310,7 @@ static void test_forbidden(void **state)
 				struct attempt a = { .role = (enum sandbox_role)role, .as = (enum as)as, .fd = port_of(listening) };
 				int status;
 
-				if (!possible(a.as))
+				if (!possible(a.as) || (forbidden[i].allowed && forbidden[i].allowed(a.role)))
 					continue;
 				status = in_sandbox(a, forbidden[i].fn);
 				if (was_killed(status) || status == 0)
@@ -381,6 +448,36 @@ static void test_accept(void **state)
 		close(fd);
 		close(listening);
 	}
+}
+
+/* To another server, by either family; relay also from an address of its choice. */
+static int use_connect(const struct attempt *a)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)a->fd), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = a->role == SANDBOX_RELAY ? bind_at(0) : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	int udp = socket(AF_INET, SOCK_DGRAM, 0), error = 1;
+	struct epoll_event ev = { .events = EPOLLOUT };
+	int loop = epoll_create1(0);
+	socklen_t n = sizeof error;
+
+	NEED(fd >= 0 && udp >= 0 && (socket(AF_INET6, SOCK_STREAM, 0) >= 0 || errno == EAFNOSUPPORT));
+	NEED(connect(fd, (struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS);
+	NEED(epoll_ctl(loop, EPOLL_CTL_ADD, fd, &ev) == 0 && epoll_wait(loop, &ev, 1, 5000) == 1);
+	NEED(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0 && error == 0);
+	NEED(connect(udp, (struct sockaddr *)&to, sizeof to) == 0 && send(udp, "?", 1, 0) == 1);
+	return 0;
+}
+
+static void test_connect(void **state)
+{
+	int listening = listener();
+
+	(void)state;
+	for (int role = 0; role < SANDBOX_ROLE_COUNT; role++)
+		for (int as = 0; as < AS_COUNT; as++)
+			if (connects((enum sandbox_role)role) && possible((enum as)as))
+				assert_int_equal(in_sandbox((struct attempt){ (enum sandbox_role)role, (enum as)as, .fd = port_of(listening) }, use_connect), 0);
+	close(listening);
 }
 
 static int use_memfd(const struct attempt *a)
@@ -731,6 +828,7 @@ int main(void)
 		cmocka_unit_test(test_forbidden),
 		cmocka_unit_test(test_channel),
 		cmocka_unit_test(test_accept),
+		cmocka_unit_test(test_connect),
 		cmocka_unit_test(test_memfd),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_files),

@@ -33,6 +33,7 @@ enum conf_tls_mode { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 enum conf_plus { CONF_PLUS_BY_SERVICE, CONF_PLUS_YES, CONF_PLUS_NO };
 enum conf_tls_version { CONF_TLS_1_2, CONF_TLS_1_3 };
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
+enum conf_remember { CONF_REMEMBER_WARN, CONF_REMEMBER_YES, CONF_REMEMBER_NO };
 enum conf_engine { CONF_ENGINE_ROCKS, CONF_ENGINE_MEMORY };
 
 struct conf_address {
@@ -80,6 +81,7 @@ struct conf_log {
 struct conf_tls {
 	struct str certificate; /* absolute paths; both empty: no TLS */
 	struct str key;
+	struct str authorities; /* trusted in other servers besides those of this machine; empty: none */
 	enum conf_tls_version min_version;
 };
 
@@ -145,6 +147,7 @@ struct conf_queue {
 	int64_t suppress_ms;
 	bool forwarding;                      /* aliases may lead to addresses elsewhere */
 	bool sts;                             /* MTA-STS is asked for */
+	enum conf_remember remember_starttls; /* hosts that have offered STARTTLS and no longer do */
 	struct str report_from;               /* of TLS reports: an address of ours; empty: none are sent */
 };
 

@@ -33,6 +33,7 @@ static const struct conf_choice versions[] = { { "1.2", CONF_TLS_1_2 }, { "1.3",
 /* Mutt and NeoMutt with GNU SASL pick -PLUS wherever they see it and have no channel binding for it: in SMTP and POP3 they give up then, in IMAP
  * they log in otherwise. */
 static const struct conf_choice plus[] = { { "by_service", CONF_PLUS_BY_SERVICE }, { "yes", CONF_PLUS_YES }, { "no", CONF_PLUS_NO }, { 0 } };
+static const struct conf_choice remember[] = { { "warn", CONF_REMEMBER_WARN }, { "yes", CONF_REMEMBER_YES }, { "no", CONF_REMEMBER_NO }, { 0 } };
 static const struct conf_choice engines[] = { { "rocks", CONF_ENGINE_ROCKS }, { "memory", CONF_ENGINE_MEMORY }, { 0 } };
 static const struct conf_choice modes[] = {
 	{ "none", CONF_TLS_NONE },
@@ -103,6 +104,9 @@ const struct conf_setting conf_settings[] = {
 	{ B, "certificate", CONF_TYPE_PATH, AT(tls.certificate), NULL, 1, 1000,
 	  .help = "PEM file with the certificate chain, the server's own first" },
 	{ B, "key", CONF_TYPE_PATH, AT(tls.key), NULL, 1, 1000, .help = "PEM file with the private key" },
+	{ B, "authorities", CONF_TYPE_PATH, AT(tls.authorities), NULL, 1, 1000,
+	  .help = "PEM file of authorities that are trusted in other servers' certificates besides those of this machine, as of a company; read when the "
+		  "server starts" },
 	{ B, "min_version", CONF_TYPE_ENUM, AT(tls.min_version), "1.2", .choices = versions,
 	  .help = "oldest TLS version spoken (RFC 8997 forbids those before 1.2)" },
 #undef B
@@ -187,6 +191,10 @@ const struct conf_setting conf_settings[] = {
 	{ B, "suppress", CONF_TYPE_DURATION, AT(queue.suppress_ms), "30d", SECOND, 3650 * DAY, .help = "time for which they are refused" },
 	{ B, "forwarding", CONF_TYPE_BOOL, AT(queue.forwarding), "yes", .help = "aliases may lead to addresses elsewhere; the sender is rewritten (SRS)" },
 	{ B, "sts", CONF_TYPE_BOOL, AT(queue.sts), "yes", .help = "other domains' MTA-STS policies are asked for and kept to (RFC 8461)" },
+	{ B, "remember_starttls", CONF_TYPE_ENUM, AT(queue.remember_starttls), "warn", .choices = remember,
+	  .help = "a host that has offered STARTTLS in the last 30 days and no longer does: `warn` logs it and sends without, `yes` keeps the letter until it "
+		  "offers it again or the letter's time is over, `no` does not look. `yes` holds letters up where a host has given up TLS for good, and "
+		  "keeps out only who can strike STARTTLS out but not show a certificate of their own: DANE and MTA-STS keep out both" },
 	{ B, "report_from", CONF_TYPE_WORD, AT(queue.report_from), NULL, 3, 320,
 	  .help = "address that daily TLS reports (RFC 8460) to other domains come from; without it none are sent" },
 #undef B

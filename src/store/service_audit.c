@@ -26,6 +26,8 @@ static const struct act acts[] = {
 	{ IPC_ACCOUNT_PASSWORD, "passwd", offsetof(struct ipc_account_password, address), NOWHERE },
 	{ IPC_ALIAS_ADD, "alias add", offsetof(struct ipc_alias_add, address), NOWHERE },
 	{ IPC_ALIAS_DELETE, "alias delete", offsetof(struct ipc_alias_delete, address), NOWHERE },
+	{ IPC_SUPPRESSION_ADD, "suppression add", offsetof(struct ipc_suppression_add, address), NOWHERE },
+	{ IPC_SUPPRESSION_DELETE, "suppression delete", offsetof(struct ipc_suppression_delete, address), NOWHERE },
 	{ IPC_ACCOUNT_SET, "account set", offsetof(struct ipc_account_set, address), NOWHERE },
 	{ IPC_ACCOUNT_UNDELETE, "undelete --account", offsetof(struct ipc_account_undelete, address), NOWHERE },
 	{ IPC_CODE_ADD, "code add", offsetof(struct ipc_code_add, address), offsetof(struct ipc_code_add, name) },
@@ -68,6 +70,11 @@ static void tell_setting(const struct ipc_account_set *m, struct buf *out)
 		buf_addf(out, " \"%.*s\"", STR_ARG(m->folders[i]));
 }
 
+static void tell_rcpt(const struct ipc_addr *rcpt, struct buf *out)
+{
+	buf_addf(out, " %.*s@%.*s", STR_ARG(rcpt->local), STR_ARG(rcpt->domain));
+}
+
 /* "name address text", and the account when it exists. */
 static void tell(struct store *s, const struct act *act, const void *msg, struct buf *out, uint64_t *account)
 {
@@ -87,6 +94,10 @@ static void tell(struct store *s, const struct act *act, const void *msg, struct
 	}
 	if (act->type == IPC_ACCOUNT_SET)
 		tell_setting(msg, out);
+	else if (act->type == IPC_SUPPRESSION_ADD)
+		tell_rcpt(&((const struct ipc_suppression_add *)msg)->rcpt, out);
+	else if (act->type == IPC_SUPPRESSION_DELETE)
+		tell_rcpt(&((const struct ipc_suppression_delete *)msg)->rcpt, out);
 	else if (act->type == IPC_CODE_DELETE)
 		buf_addf(out, " %u", (unsigned)((const struct ipc_code_delete *)msg)->id);
 }

@@ -168,13 +168,15 @@ static void check_sockets(struct conf_parser *p, const struct conf *c)
 
 /* Pairs of settings where the first may not exceed the second. A default gives way: only what was written is refused. */
 static const struct order {
-	const char *small, *large;
+	const char *block, *small, *large;
 } orders[] = {
-	{ "header_size", "message_size" },
-	{ "connections_per_address_strangers", "connections_strangers" },
-	{ "connections_per_address_users", "connections_users" },
-	{ "smtp_errors", "smtp_commands" },
-	{ "mailbox_depth", "mailbox_name" },
+	{ "limits", "header_size", "message_size" },
+	{ "limits", "connections_per_address_strangers", "connections_strangers" },
+	{ "limits", "connections_per_address_users", "connections_users" },
+	{ "limits", "smtp_errors", "smtp_commands" },
+	{ "limits", "mailbox_depth", "mailbox_name" },
+	{ "queue", "retry_first", "retry_max" },
+	{ "queue", "connections_destination", "connections" },
 };
 
 static uint64_t number_get(const struct conf_setting *s, const struct conf *c)
@@ -196,8 +198,8 @@ static void number_set(const struct conf_setting *s, struct conf *c, uint64_t v)
 
 static void check_order(struct conf_parser *p, struct conf *c, const struct order *o)
 {
-	const struct conf_setting *small = conf_setting_find("limits", str_z(o->small));
-	const struct conf_setting *large = conf_setting_find("limits", str_z(o->large));
+	const struct conf_setting *small = conf_setting_find(o->block, str_z(o->small));
+	const struct conf_setting *large = conf_setting_find(o->block, str_z(o->large));
 	unsigned line_small = conf_line_of(p, small), line_large = conf_line_of(p, large);
 
 	if (number_get(small, c) <= number_get(large, c))
@@ -227,6 +229,7 @@ void conf_check(struct conf_parser *p, struct conf *c)
 			said = l->block;
 	}
 	check_sockets(p, c);
+	conf_check_routes(p, c);
 	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
 		check_order(p, c, &orders[i]);
 }

@@ -162,7 +162,7 @@ enum conf_route_protocol { CONF_ROUTE_SMTP, CONF_ROUTE_LMTP };
 
 #define CONF_HOPS_MAX 8
 struct conf_hop {
-	struct str host; /* a host name or an address literal's address */
+	struct str host; /* a host name in lower case, or an address as inet_ntop writes it */
 	uint16_t port;
 	bool mx; /* its MX records, not itself */
 };
@@ -190,6 +190,7 @@ struct conf_route {
 };
 
 #define CONF_SOURCES_MAX 64
+#define CONF_SOURCE_NAME_MAX 40
 /* An address that we connect from, and the name that goes with it. */
 struct conf_source {
 	struct str name;
@@ -307,6 +308,15 @@ struct conf {
 	struct conf_source *sources;
 	size_t n_sources;
 };
+
+/* The route of a destination (a domain in A-labels and lower case, or an address literal, which only "*" fits): the first that fits, or NULL. */
+const struct conf_route *conf_route_find(const struct conf *c, struct str domain);
+/* NULL when there is none of this name. */
+const struct conf_source *conf_source_find(const struct conf *c, struct str name);
+/* The sources that a letter may leave from, in the order of the file: that of its route (which may be NULL) if it names one; else those that list the
+ * sender's domain; else those that list none. Fills their indexes in c->sources; how many there are, 0: the system chooses the address.
+ * sender_domain in A-labels; empty for reports, whose sender is null. */
+size_t conf_sources_for(const struct conf *c, const struct conf_route *route, struct str sender_domain, uint16_t out[CONF_SOURCES_MAX]);
 
 /* What is wrong with a text: lines "file:line: what; suggestion\n". */
 struct conf_errors {

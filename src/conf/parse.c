@@ -5,51 +5,17 @@
  * Invariants  I1 blocks are one deep: no recursion.
  *             I2 a wrong statement is skipped to its end and gives one error.
  */
-#include "conf/conf.h"
+#include "conf/parse_impl.h"
 
 #include "base/buf.h"
 #include "base/die.h"
-#include "base/vec.h"
-#include "conf/check.h"
-#include "conf/lex.h"
-#include "conf/schema.h"
-#include "conf/value.h"
+#include "conf/blocks.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define ARENA_CAP ((size_t)16 << 20) /* above what a text of CONF_TEXT_MAX can need */
-
-struct conf_parser {
-	struct conf_lexer lexer;
-	const char *file_name;
-	struct conf_errors *errs;
-	struct conf *conf;
-	struct buf why;
-
-	const struct conf_block *block; /* the one that is open, or NULL */
-	unsigned block_line;
-	bool skipping;         /* the open block is not known or a duplicate: its statements go unread */
-	unsigned skip_depth;   /* blocks open within that */
-	unsigned *setting_line; /* by index in conf_settings: where it was set, 0 if not */
-	unsigned *block_lines;  /* by index in conf_blocks */
-
-	struct conf_listen_block *listen; /* the listen block being read */
-	struct conf_certificate certificate; /* the certificate block being read */
-	struct VEC(struct conf_certificate) certificates;
-	struct VEC(struct conf_listener) listeners;
-	unsigned n_listen;
-};
-
-/* A statement: its words, and what ended it. */
-struct statement {
-	struct conf_words words;
-	unsigned line;
-	enum conf_token_kind end; /* END, OPEN, CLOSE or EOF */
-	bool bad;                 /* already reported */
-};
 
 void conf_errors_init(struct conf_errors *errs)
 {
@@ -80,24 +46,23 @@ unsigned conf_line_of(const struct conf_parser *p, const struct conf_setting *s)
 	return p->setting_line[s - conf_settings];
 }
 
-/* A word of the text as a message shows it. Valid until the next call. */
-static struct str shown(struct conf_parser *p, struct str word)
+struct str conf_shown(struct conf_parser *p, struct str word)
 {
 	buf_reset(&p->why);
 	conf_clean(word, &p->why);
 	return buf_str(&p->why);
 }
 
-static void statement_bad(struct conf_parser *p, struct statement *st, unsigned line, const char *why)
+static void statement_bad(struct conf_parser *p, struct conf_statement *st, unsigned line, const char *why)
 {
 	if (!st->bad)
 		conf_error(p, line, "%s", why);
 	st->bad = true;
 }
 
-static void statement_read(struct conf_parser *p, struct statement *st)
+static void statement_read(struct conf_parser *p, struct conf_statement *st)
 {
-	*st = (struct statement){ .line = p->lexer.line };
+	*st = (struct conf_statement){ .line = p->lexer.line };
 	for (;;) {
 		struct conf_token t = conf_lex(&p->lexer);
 
@@ -114,138 +79,9 @@ static void statement_read(struct conf_parser *p, struct statement *st)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------ listen blocks */
-
-static void listen_open(struct conf_parser *p, const struct statement *st)
-{
-	const struct conf_choice *service = conf_services;
-
-	while (service->name && !str_eq(str_z(service->name), st->words.v[1]))
-		service++;
-	if (!service->name) {
-		const char *near = conf_choice_near(conf_services, st->words.v[1]);
-
-		conf_error(p, st->line, "'%.*s' is not a service; %s%s%s", STR_ARG(shown(p, st->words.v[1])),
-			near ? "did you mean '" : "use smtp, submission, submissions, imap, imaps, pop3, pop3s, lmtp or pop2",
-			near ? near : "", near ? "'?" : "");
-		p->skipping = true;
-		return;
-	}
-	*p->listen = (struct conf_listen_block){ .tls = CONF_TLS_BY_SERVICE };
-	p->listen->common.service = (enum conf_service)service->value;
-	p->listen->common.port = conf_service_port(p->listen->common.service);
-	p->listen->common.line = st->line;
-	p->listen->common.block = p->n_listen++;
-	for (size_t i = 0; i < conf_n_settings; i++)
-		if (conf_setting_in(&conf_settings[i], "listen")) {
-			p->setting_line[i] = 0;
-			conf_value_default(&conf_settings[i], &p->conf->arena, p->listen);
-		}
-}
-
-static void listen_close(struct conf_parser *p)
-{
-	const struct conf_setting *address = conf_setting_find("listen", STR("address"));
-
-	if (p->listen->common.path.n) {
-		if (conf_line_of(p, address) || conf_line_of(p, conf_setting_find("listen", STR("port"))))
-			conf_error(p, p->block_line, "listen has a path as well as an address or port; keep one, and give the other a block of its own");
-		p->listen->addresses.n = 1; /* of none */
-		p->listen->addresses.v[0] = (struct conf_address){ .family = AF_UNIX };
-	}
-	for (size_t i = 0; i < p->listen->addresses.n; i++) {
-		struct conf_listener *l;
-
-		if (p->listeners.n == CONF_LISTENERS_MAX) {
-			conf_error(p, p->block_line, "more than %d addresses to listen on; remove some", CONF_LISTENERS_MAX);
-			return;
-		}
-		l = vec_push(&p->listeners);
-		*l = p->listen->common;
-		l->address = p->listen->addresses.v[i];
-		l->address_given = conf_line_of(p, address) != 0;
-		l->tls = (enum conf_tls_mode)p->listen->tls;
-	}
-}
-
-/* ------------------------------------------------------------------------------------------- certificate blocks */
-
-static bool name_ok(struct str name)
-{
-	return conf_hostname_ok(str_starts(name, STR("*.")) ? str_from(name, 2) : name);
-}
-
-static void certificate_open(struct conf_parser *p, const struct statement *st)
-{
-	struct conf_certificate *c = &p->certificate;
-
-	*c = (struct conf_certificate){ .line = st->line };
-	for (size_t i = 1; i < st->words.n; i++) {
-		char *name = arena_dupz(&p->conf->arena, st->words.v[i]);
-
-		for (char *z = name; *z; z++)
-			*z = ascii_lower(*z);
-		if (!name_ok(st->words.v[i])) {
-			conf_error(p, st->line, "'%.*s' is not a name for a certificate; give a host name (in A-labels, xn--...), or *. and one",
-				STR_ARG(shown(p, st->words.v[i])));
-			p->skipping = true;
-			return;
-		}
-		c->names[c->n_names++] = str_z(name);
-	}
-	for (size_t i = 0; i < conf_n_settings; i++)
-		if (conf_setting_in(&conf_settings[i], "certificate"))
-			p->setting_line[i] = 0;
-}
-
-static void certificate_close(struct conf_parser *p)
-{
-	const struct conf_certificate *c = &p->certificate;
-
-	if (!c->certificate.n || !c->key.n)
-		conf_error(p, c->line, "certificate for %s lacks %s; add it: %s /path/to/file.pem", c->names[0].p, c->certificate.n ? "its key" : "its file",
-			c->certificate.n ? "key" : "certificate");
-	else if (p->certificates.n == CONF_CERTIFICATES_MAX)
-		conf_error(p, c->line, "more than %d certificate blocks; join some", CONF_CERTIFICATES_MAX);
-	else
-		*vec_push(&p->certificates) = *c;
-}
-
-static void certificates_finish(struct conf_parser *p)
-{
-	struct conf *c = p->conf;
-
-	c->certificates = arena_array(&c->arena, p->certificates.n, sizeof *c->certificates);
-	c->n_certificates = p->certificates.n;
-	for (size_t i = 0; i < c->n_certificates; i++)
-		c->certificates[i] = p->certificates.v[i];
-}
-
-/* Whether there is a certificate is known at the end of the text only. */
-static void listeners_finish(struct conf_parser *p)
-{
-	struct conf *c = p->conf;
-
-	c->listeners = arena_array(&c->arena, p->listeners.n, sizeof *c->listeners);
-	c->n_listeners = p->listeners.n;
-	for (size_t i = 0; i < c->n_listeners; i++) {
-		struct conf_listener *l = &c->listeners[i];
-
-		*l = p->listeners.v[i];
-		if (!conf_service_has_tls(l->service) && conf_service_has_logins(l->service))
-			l->auth_without_tls = true; /* its protocol knows no other way; where it may be bound is checked */
-		if ((int)l->tls != CONF_TLS_BY_SERVICE)
-			continue;
-		if (conf_service_implicit(l->service))
-			l->tls = CONF_TLS_IMPLICIT;
-		else
-			l->tls = c->tls.certificate.n && conf_service_has_tls(l->service) && !l->path.n ? CONF_TLS_STARTTLS : CONF_TLS_NONE;
-	}
-}
-
 /* ------------------------------------------------------------------------------------------------------- blocks */
 
-static void unknown_block(struct conf_parser *p, const struct statement *st)
+static void unknown_block(struct conf_parser *p, const struct conf_statement *st)
 {
 	struct str name = st->words.v[0];
 	const char *near = conf_block_near(name);
@@ -253,16 +89,15 @@ static void unknown_block(struct conf_parser *p, const struct statement *st)
 	if (conf_setting_find(NULL, name))
 		conf_error(p, st->line, "'%.*s' is a setting, not a block; write its value in place of '{'", STR_ARG(name));
 	else if (near)
-		conf_error(p, st->line, "unknown block '%.*s'; did you mean '%s'?", STR_ARG(shown(p, name)), near);
+		conf_error(p, st->line, "unknown block '%.*s'; did you mean '%s'?", STR_ARG(conf_shown(p, name)), near);
 	else
-		conf_error(p, st->line, "unknown block '%.*s'; see the list of settings", STR_ARG(shown(p, name)));
+		conf_error(p, st->line, "unknown block '%.*s'; see the list of settings", STR_ARG(conf_shown(p, name)));
 }
 
 /* False: the block cannot be used, its statements are skipped. */
-static bool block_begin(struct conf_parser *p, const struct statement *st)
+static bool block_begin(struct conf_parser *p, const struct conf_statement *st)
 {
-	bool is_listen = st->words.n && str_eq(st->words.v[0], STR("listen"));
-	bool is_certificate = st->words.n && str_eq(st->words.v[0], STR("certificate"));
+	const struct conf_block_kind *kind;
 	unsigned *line;
 
 	if (st->bad)
@@ -276,17 +111,17 @@ static bool block_begin(struct conf_parser *p, const struct statement *st)
 		unknown_block(p, st);
 		return false;
 	}
-	if (is_certificate && (st->words.n < 2 || st->words.n > 1 + CONF_CERTIFICATE_NAMES_MAX)) {
-		conf_error(p, st->line, "certificate takes 1 to %d names; write certificate mail.example.org { ... }", CONF_CERTIFICATE_NAMES_MAX);
+	kind = p->kind = conf_block_kind_find(p->block->name);
+	if (kind && (st->words.n < 1 + kind->least || st->words.n > 1 + kind->most)) {
+		conf_error(p, st->line, "%s takes %s", p->block->name, kind->usage);
 		return false;
 	}
-	if (!is_certificate && st->words.n != (is_listen ? 2 : 1)) {
-		conf_error(p, st->line, is_listen ? "listen takes one service; write listen smtp { ... }" :
-						    "block %s takes no value before its '{'; remove it", p->block->name);
+	if (!kind && st->words.n != 1) {
+		conf_error(p, st->line, "block %s takes no value before its '{'; remove it", p->block->name);
 		return false;
 	}
 	line = &p->block_lines[p->block - conf_blocks];
-	if (!is_listen && !is_certificate && *line) {
+	if (!kind && *line) {
 		conf_error(p, st->line, "block %s is given twice; join it with the one in line %u", p->block->name, *line);
 		return false;
 	}
@@ -294,18 +129,30 @@ static bool block_begin(struct conf_parser *p, const struct statement *st)
 	return true;
 }
 
-static void block_open(struct conf_parser *p, const struct statement *st)
+/* Each block of its kind begins with nothing set. */
+static void kind_open(struct conf_parser *p, const struct conf_statement *st)
+{
+	p->base = p->kind->open(p, st);
+	p->skipping = !p->base;
+	for (size_t i = 0; p->base && i < conf_n_settings; i++)
+		if (conf_setting_in(&conf_settings[i], p->block->name)) {
+			p->setting_line[i] = 0;
+			conf_value_default(&conf_settings[i], &p->conf->arena, p->base);
+		}
+}
+
+static void block_open(struct conf_parser *p, const struct conf_statement *st)
 {
 	static const struct conf_block none = { "", "" };
 
 	p->block_line = st->line;
+	p->kind = NULL;
+	p->base = p->conf;
 	p->skipping = !block_begin(p, st);
 	if (!p->block)
 		p->block = &none;
-	if (!p->skipping && strcmp(p->block->name, "listen") == 0)
-		listen_open(p, st);
-	else if (!p->skipping && strcmp(p->block->name, "certificate") == 0)
-		certificate_open(p, st);
+	if (!p->skipping && p->kind)
+		kind_open(p, st);
 }
 
 static void block_close(struct conf_parser *p)
@@ -314,25 +161,27 @@ static void block_close(struct conf_parser *p)
 		p->skip_depth--;
 		return;
 	}
-	if (!p->skipping && strcmp(p->block->name, "listen") == 0)
-		listen_close(p);
-	else if (!p->skipping && strcmp(p->block->name, "certificate") == 0)
-		certificate_close(p);
+	if (!p->skipping && p->kind)
+		p->kind->close(p);
 	p->block = NULL;
+	p->kind = NULL;
+	p->base = p->conf;
 	p->skipping = false;
 }
 
 /* ----------------------------------------------------------------------------------------------------- settings */
 
-static void unknown_setting(struct conf_parser *p, const struct statement *st)
+static void unknown_setting(struct conf_parser *p, const struct conf_statement *st)
 {
 	struct str name = st->words.v[0];
 	const char *block = p->block ? p->block->name : NULL;
 	const char *near = conf_setting_near(block, name);
 
 	if (!block && conf_block_find(name)) {
-		conf_error(p, st->line, "'%.*s' is a block; write %.*s%s { ... }", STR_ARG(name), STR_ARG(name),
-			str_eq(name, STR("listen")) ? " SERVICE" : "");
+		const struct conf_block_kind *kind = conf_block_kind_find(conf_block_find(name)->name);
+
+		conf_error(p, st->line, "'%.*s' is a block; write %.*s%s%s { ... }", STR_ARG(name), STR_ARG(name), kind ? " " : "",
+			kind ? kind->word : "");
 		return;
 	}
 	for (size_t i = 0; i < conf_n_settings; i++) {
@@ -347,27 +196,22 @@ static void unknown_setting(struct conf_parser *p, const struct statement *st)
 		return;
 	}
 	if (near)
-		conf_error(p, st->line, "unknown setting '%.*s'; did you mean '%s'?", STR_ARG(shown(p, name)), near);
+		conf_error(p, st->line, "unknown setting '%.*s'; did you mean '%s'?", STR_ARG(conf_shown(p, name)), near);
 	else
-		conf_error(p, st->line, "unknown setting '%.*s'%s%s; see the list of settings", STR_ARG(shown(p, name)),
+		conf_error(p, st->line, "unknown setting '%.*s'%s%s; see the list of settings", STR_ARG(conf_shown(p, name)),
 			block ? " in " : "", block ? block : "");
 }
 
-static void setting_set(struct conf_parser *p, const struct statement *st)
+static void setting_set(struct conf_parser *p, const struct conf_statement *st)
 {
 	const struct conf_setting *s = conf_setting_find(p->block ? p->block->name : NULL, st->words.v[0]);
 	struct conf_words values = { .n = st->words.n - 1 };
-	void *base = p->conf;
 	unsigned *line;
 
 	if (!s) {
 		unknown_setting(p, st);
 		return;
 	}
-	if (conf_setting_in(s, "listen"))
-		base = p->listen;
-	else if (conf_setting_in(s, "certificate"))
-		base = &p->certificate;
 	line = &p->setting_line[s - conf_settings];
 	if (*line) {
 		conf_error(p, st->line, "%s is given twice; remove this one or the one in line %u", s->name, *line);
@@ -380,11 +224,11 @@ static void setting_set(struct conf_parser *p, const struct statement *st)
 	}
 	memcpy(values.v, st->words.v + 1, values.n * sizeof *values.v);
 	buf_reset(&p->why);
-	if (!conf_value_parse(s, &values, &p->conf->arena, base, &p->why))
+	if (!conf_value_parse(s, &values, &p->conf->arena, p->base, &p->why))
 		conf_error(p, st->line, "%s: %.*s", s->name, STR_ARG(buf_str(&p->why)));
 }
 
-static void statement_apply(struct conf_parser *p, const struct statement *st)
+static void statement_apply(struct conf_parser *p, const struct conf_statement *st)
 {
 	if (st->end == CONF_TOKEN_OPEN) {
 		if (!p->block) {
@@ -415,7 +259,7 @@ static struct conf *conf_new(void)
 
 	arena_init(&c->arena, "configuration", ARENA_CAP);
 	for (size_t i = 0; i < conf_n_settings; i++)
-		if (!conf_setting_in(&conf_settings[i], "listen"))
+		if (!conf_settings[i].block || !conf_block_kind_find(conf_settings[i].block))
 			conf_value_default(&conf_settings[i], &c->arena, c);
 	return c;
 }
@@ -430,7 +274,7 @@ void conf_free(struct conf *c)
 
 static void text_read(struct conf_parser *p)
 {
-	struct statement st;
+	struct conf_statement st;
 
 	do {
 		statement_read(p, &st);
@@ -438,8 +282,7 @@ static void text_read(struct conf_parser *p)
 	} while (st.end != CONF_TOKEN_EOF);
 	if (p->block)
 		conf_error(p, p->block_line, "block %s%sis not closed; add '}'", p->block->name, *p->block->name ? " " : "");
-	certificates_finish(p);
-	listeners_finish(p);
+	conf_blocks_finish(p);
 }
 
 bool conf_parse(struct str text, const char *file_name, struct conf **out, struct conf_errors *errs)
@@ -452,18 +295,17 @@ bool conf_parse(struct str text, const char *file_name, struct conf **out, struc
 		conf_error(&p, 1, "the file is larger than %zu bytes; is it a configuration?", CONF_TEXT_MAX);
 		return false;
 	}
-	p.conf = conf_new();
+	p.base = p.conf = conf_new();
 	p.lexer = (struct conf_lexer){ .in = cur_of(text), .line = 1, .arena = &p.conf->arena };
 	p.setting_line = arena_array(&p.conf->arena, conf_n_settings, sizeof *p.setting_line);
 	p.block_lines = arena_array(&p.conf->arena, conf_n_blocks, sizeof *p.block_lines);
-	p.listen = arena_new(&p.conf->arena, struct conf_listen_block);
+	p.blocks = arena_new(&p.conf->arena, struct conf_blocks);
 	buf_init(&p.why, 2000);
 	text_read(&p);
 	if (!errs->n)
 		conf_check(&p, p.conf);
 	buf_fini(&p.why);
-	vec_free(&p.listeners);
-	vec_free(&p.certificates);
+	conf_blocks_fini(p.blocks);
 	if (errs->n) {
 		conf_free(p.conf);
 		return false;

@@ -42,6 +42,16 @@ static const struct conf_choice modes[] = {
 	{ 0 },
 };
 
+static const struct conf_choice protocols[] = { { "smtp", CONF_ROUTE_SMTP }, { "lmtp", CONF_ROUTE_LMTP }, { 0 } };
+static const struct conf_choice route_tls[] = {
+	{ "auto", CONF_ROUTE_TLS_AUTO },
+	{ "none", CONF_ROUTE_TLS_NONE },
+	{ "require", CONF_ROUTE_TLS_REQUIRE },
+	{ "verify", CONF_ROUTE_TLS_VERIFY },
+	{ "dane", CONF_ROUTE_TLS_DANE },
+	{ 0 },
+};
+
 const struct conf_block conf_blocks[] = {
 	{ "log", "What is logged and where." },
 	{ "tls", "The certificate that all services show. Without it there is no TLS." },
@@ -53,6 +63,12 @@ const struct conf_block conf_blocks[] = {
 	{ "pools", "How many processes of a kind run." },
 	{ "store", "Where and how mail is kept." },
 	{ "queue", "How letters leave for other servers." },
+	{ "route", "`route DOMAIN ... { }` says how letters for some domains leave; the first block in the file that fits a domain counts. `*.example.org` "
+		   "fits every domain below example.org, at any depth, and not itself; `*` fits all. Domains without a route are found by their MX records. "
+		   "The block may be repeated." },
+	{ "source", "`source NAME { }` is an address that letters leave from. A letter leaves from a source that lists its sender's domain; when none does, from one "
+		    "that lists no domains; when there is none of these either, from the address that the system chooses. Several that fit take turns. A "
+		    "route may name one for all its letters. The block may be repeated." },
 	{ "limits", "What a single letter, session, address or account may use." },
 	{ "timeouts", "How long is waited." },
 };
@@ -67,6 +83,7 @@ const size_t conf_n_blocks = sizeof conf_blocks / sizeof *conf_blocks;
 #define MANY 1000000000u
 
 #define AT(field) offsetof(struct conf, field)
+#define IN_ROUTE(field) offsetof(struct conf_route, field)
 #define IN_LISTEN(field) offsetof(struct conf_listen_block, field)
 #define SIZE(name, field, text, min, max, about) { B, name, CONF_TYPE_SIZE, AT(field), text, min, max, .help = about }
 #define SIZE_OR_0(name, field, text, min, max, about) \
@@ -197,6 +214,33 @@ const struct conf_setting conf_settings[] = {
 		  "keeps out only who can strike STARTTLS out but not show a certificate of their own: DANE and MTA-STS keep out both" },
 	{ B, "report_from", CONF_TYPE_WORD, AT(queue.report_from), NULL, 3, 320,
 	  .help = "address that daily TLS reports (RFC 8460) to other domains come from; without it none are sent" },
+#undef B
+#define B "route"
+	{ B, "next_hop", CONF_TYPE_HOPS, IN_ROUTE(hops), NULL, 1, CONF_HOPS_MAX,
+	  .help = "where they go, tried in this order: `[host]:port` or an address is that host, `name:port` without brackets the MX records of that name (with `lmtp` the "
+		  "host itself); the port may be left out: 25, with implicit_tls 465, with lmtp 24. By default the domain's own MX" },
+	{ B, "protocol", CONF_TYPE_ENUM, IN_ROUTE(protocol), "smtp", .choices = protocols, .help = "what is spoken there (RFC 5321, RFC 2033)" },
+	{ B, "tls", CONF_TYPE_ENUM, IN_ROUTE(tls), "auto", .choices = route_tls,
+	  .help = "`auto`: DANE, MTA-STS, or what the other server offers; `none`; `require`: any TLS; `verify`: with a certificate for the host's name from "
+		  "an authority that this machine trusts; `dane`: with DANE or not at all" },
+	{ B, "implicit_tls", CONF_TYPE_BOOL, IN_ROUTE(implicit_tls), "no", .help = "TLS begins with the connection (RFC 8314 3.3)" },
+	{ B, "login", CONF_TYPE_WORD, IN_ROUTE(login), NULL, 1, 320, .help = "name to log in with there; needs password_file, and `tls verify` or `dane`" },
+	{ B, "password_file", CONF_TYPE_PATH, IN_ROUTE(password_file), NULL, 1, 1000, .help = "file with the password in its first line" },
+	{ B, "source", CONF_TYPE_WORD, IN_ROUTE(source), NULL, 1, CONF_SOURCE_NAME_MAX, .help = "name of the source block that these letters leave from" },
+	{ B, "relay", CONF_TYPE_BOOL, IN_ROUTE(relay), "no",
+	  .help = "letters for these domains are taken from anybody: this server is their backup MX, or stands before theirs" },
+	{ B, "connections", CONF_TYPE_COUNT, IN_ROUTE(connections_max), "0", 1, 1000, .zero = true,
+	  .help = "connections to one destination at once; 0: as queue connections_destination says" },
+	{ B, "rate", CONF_TYPE_COUNT, IN_ROUTE(rate_max), "0", 1, MANY, .zero = true,
+	  .help = "letters to one destination in a minute; 0: as queue destination_rate says" },
+#undef B
+#define B "source"
+	{ B, "address", CONF_TYPE_ADDRESSES, offsetof(struct conf_source_block, addresses), NULL, 1, 2,
+	  .help = "an IPv4 address, an IPv6 address, or both, of this machine; must be set" },
+	{ B, "helo", CONF_TYPE_HOSTNAME, offsetof(struct conf_source_block, common.helo), NULL, 1, 255,
+	  .help = "name in EHLO, which the address's reverse name should be; by default hostname" },
+	{ B, "domains", CONF_TYPE_NAMES, offsetof(struct conf_source_block, common.domains), "none", 1, CONF_NAMES_MAX,
+	  .help = "domains whose senders leave from here; `none`: those that no other source lists" },
 #undef B
 #define B "limits"
 	SIZE("message_size", limits.message_size_max, "50M", 64 * KB, GB,
@@ -454,5 +498,14 @@ const char *conf_choice_near(const struct conf_choice *choices, struct str s)
 
 	for (; choices->name; choices++)
 		nearest_try(&near, choices->name);
+	return near.name;
+}
+
+const char *conf_name_near(struct str s, const struct str *names, size_t n, size_t step)
+{
+	struct nearest near = nearest_to(s);
+
+	for (size_t i = 0; i < n; i++)
+		nearest_try(&near, ((const struct str *)(const void *)((const char *)names + i * step))->p);
 	return near.name;
 }

@@ -20,6 +20,7 @@ enum conf_type {
 	CONF_TYPE_NAMES,     /* struct conf_names */
 	CONF_TYPE_NETWORKS,  /* struct conf_networks */
 	CONF_TYPE_PERCENTS,  /* struct conf_percents */
+	CONF_TYPE_HOPS,      /* struct conf_hops */
 	CONF_TYPE_COUNT_
 };
 
@@ -32,7 +33,7 @@ struct conf_setting {
 	const char *block; /* NULL: outside all blocks */
 	const char *name;
 	enum conf_type type;
-	size_t offset;    /* into struct conf; in the block listen into struct conf_listen_block */
+	size_t offset;    /* into struct conf; in blocks that may be repeated into the struct of one */
 	const char *text; /* the default as it would be written; NULL: none, see help */
 	uint64_t min, max;
 	bool zero;        /* 0 is allowed below min: it switches the limit off or leaves the choice to the server */
@@ -58,6 +59,12 @@ struct conf_listen_block {
 };
 #define CONF_TLS_BY_SERVICE (-1)
 
+/* A source block as it is written. */
+struct conf_source_block {
+	struct conf_addresses addresses;
+	struct conf_source common; /* without its addresses until the block ends */
+};
+
 extern const struct conf_setting conf_settings[];
 extern const size_t conf_n_settings;
 extern const struct conf_block conf_blocks[];
@@ -72,5 +79,7 @@ const struct conf_block *conf_block_find(struct str name);
 const char *conf_setting_near(const char *block, struct str s);
 const char *conf_block_near(struct str s);
 const char *conf_choice_near(const struct conf_choice *choices, struct str s);
+/* Of n names of the configuration's own, each step bytes behind the one before. */
+const char *conf_name_near(struct str s, const struct str *names, size_t n, size_t step);
 
 #endif

@@ -70,33 +70,83 @@ static size_t show_listen(const struct conf *c, size_t i, struct buf *out, bool 
 	return i;
 }
 
-static void show_certificates(const struct conf *c, struct buf *out)
+static void show_listeners(const struct conf *c, struct buf *out, bool with_defaults)
 {
-	for (size_t i = 0; i < c->n_certificates; i++) {
-		const struct conf_certificate *x = &c->certificates[i];
+	for (size_t i = 0; i < c->n_listeners;)
+		i = show_listen(c, i, out, with_defaults);
+}
 
-		buf_addz(out, "\ncertificate");
-		for (size_t k = 0; k < x->n_names; k++)
-			buf_addf(out, " %.*s", STR_ARG(x->names[k]));
-		buf_addz(out, " {\n");
-		for (size_t k = 0; k < conf_n_settings; k++)
-			if (conf_setting_in(&conf_settings[k], "certificate"))
-				show_setting(&conf_settings[k], x, out, true);
-		buf_addz(out, "}\n");
+/* The settings of an open block, and its end. */
+static void show_settings(const char *block, const void *base, struct buf *out, bool with_defaults)
+{
+	for (size_t k = 0; k < conf_n_settings; k++)
+		if (conf_setting_in(&conf_settings[k], block))
+			show_setting(&conf_settings[k], base, out, with_defaults);
+	buf_addz(out, "}\n");
+}
+
+static void show_names(const char *block, const struct str *names, size_t n, struct buf *out)
+{
+	buf_addf(out, "\n%s", block);
+	for (size_t k = 0; k < n; k++)
+		buf_addf(out, " %.*s", STR_ARG(names[k]));
+	buf_addz(out, " {\n");
+}
+
+static void show_certificates(const struct conf *c, struct buf *out, bool with_defaults)
+{
+	(void)with_defaults;
+	for (size_t i = 0; i < c->n_certificates; i++) {
+		show_names("certificate", c->certificates[i].names, c->certificates[i].n_names, out);
+		show_settings("certificate", &c->certificates[i], out, true);
 	}
 }
+
+static void show_routes(const struct conf *c, struct buf *out, bool with_defaults)
+{
+	for (size_t i = 0; i < c->n_routes; i++) {
+		show_names("route", c->routes[i].domains, c->routes[i].n_domains, out);
+		show_settings("route", &c->routes[i], out, with_defaults);
+	}
+}
+
+static void show_sources(const struct conf *c, struct buf *out, bool with_defaults)
+{
+	for (size_t i = 0; i < c->n_sources; i++) {
+		struct conf_source_block block = { .common = c->sources[i] };
+
+		if (c->sources[i].address4.family)
+			block.addresses.v[block.addresses.n++] = c->sources[i].address4;
+		if (c->sources[i].address6.family)
+			block.addresses.v[block.addresses.n++] = c->sources[i].address6;
+		show_names("source", &c->sources[i].name, 1, out);
+		show_settings("source", &block, out, with_defaults);
+	}
+}
+
+static const struct {
+	const char *block;
+	void (*show)(const struct conf *c, struct buf *out, bool with_defaults);
+} repeated[] = {
+	{ "listen", show_listeners },
+	{ "certificate", show_certificates },
+	{ "route", show_routes },
+	{ "source", show_sources },
+};
+#define N_REPEATED (sizeof repeated / sizeof *repeated)
 
 void conf_show(const struct conf *c, struct buf *out, bool with_defaults)
 {
 	show_block(NULL, c, out, with_defaults);
 	for (size_t b = 0; b < conf_n_blocks; b++) {
-		if (strcmp(conf_blocks[b].name, "certificate") == 0)
-			show_certificates(c, out);
-		else if (strcmp(conf_blocks[b].name, "listen") != 0)
-			show_block(conf_blocks[b].name, c, out, with_defaults);
+		size_t k = 0;
+
+		while (k < N_REPEATED && strcmp(repeated[k].block, conf_blocks[b].name) != 0)
+			k++;
+		if (k < N_REPEATED)
+			repeated[k].show(c, out, with_defaults);
 		else
-			for (size_t i = 0; i < c->n_listeners;)
-				i = show_listen(c, i, out, with_defaults);
+			show_block(conf_blocks[b].name, c, out, with_defaults);
 	}
 }
 

@@ -348,7 +348,7 @@ static bool parse_names(const struct conf_setting *s, const struct conf_words *w
 		return true;
 	for (size_t i = 0; i < w->n && i < CONF_NAMES_MAX; i++) {
 		if (!conf_hostname_ok(w->v[i]) || w->v[i].n > 190)
-			return refuse(why, w->v[i], "is not the name of a zone; give letters, digits, hyphens and dots, as zen.spamhaus.org");
+			return refuse(why, w->v[i], "is not a domain; give letters, digits, hyphens and dots, as zen.spamhaus.org");
 		list->v[list->n++] = w->v[i];
 	}
 	return true;
@@ -388,6 +388,100 @@ static bool parse_networks(const struct conf_setting *s, const struct conf_words
 				return refuse(why, w->v[list->n], "stands twice in this list; remove one");
 	}
 	return true;
+}
+
+/* "host", "host:port", and both with the host or address in brackets; an IPv6 address needs them. */
+static bool hop_parse(struct str word, struct conf_hop *out, struct conf_address *address, struct buf *why)
+{
+	bool brackets = word.n && word.p[0] == '[';
+	ssize_t close = str_rfind(word, ']'), colon = str_rfind(word, ':');
+	struct str host, port;
+	uint64_t number = 0;
+
+	if (brackets && (close < 0 || ((size_t)close + 1 < word.n && word.p[close + 1] != ':')))
+		return refuse(why, word, "is not [host] or [host]:port");
+	if (!brackets && str_find(word, ':') != colon)
+		return refuse(why, word, "has more than one colon; write an IPv6 address in brackets, as [2001:db8::1]:25");
+	colon = brackets ? close + 1 < (ssize_t)word.n ? close + 1 : -1 : colon;
+	host = str_sub(word, brackets, (size_t)(brackets ? close : colon >= 0 ? colon : (ssize_t)word.n) - brackets);
+	port = colon >= 0 ? str_from(word, (size_t)colon + 1) : STR("");
+	if (colon >= 0 && (!number_parse(port, no_units, &number) || number < 1 || number > 65535))
+		return refuse(why, word, "has no port behind its last colon; give 1 to 65535, as [mail.example.org]:587");
+	if (str_istarts(host, STR("ipv6:")) && brackets)
+		host = str_from(host, 5);
+	*out = (struct conf_hop){ .host = host, .port = (uint16_t)number, .mx = !brackets };
+	if (host.n <= 253 && conf_hostname_ok(host))
+		return true;
+	out->mx = false;
+	if (address_parse(host, address, why))
+		return true;
+	buf_reset(why);
+	return refuse(why, word, "is no host; give its name or address in brackets, or the name of a domain that has MX records");
+}
+
+static bool parse_hops(const struct conf_setting *s, const struct conf_words *w, void *at, struct buf *why)
+{
+	struct conf_hops *list = at;
+
+	(void)s;
+	for (list->n = 0; list->n < w->n; list->n++) {
+		struct conf_address address;
+
+		if (!hop_parse(w->v[list->n], &list->v[list->n], &address, why))
+			return false;
+	}
+	return true;
+}
+
+/* Host names in lower case, addresses in their canonical form. */
+static void own_hops(struct arena *arena, void *at)
+{
+	struct conf_hops *list = at;
+	struct conf_address address;
+	struct buf why;
+
+	buf_init(&why, 1000);
+	for (size_t i = 0; i < list->n; i++) {
+		struct conf_hop *h = &list->v[i];
+		bool name = conf_hostname_ok(h->host);
+		char *z;
+
+		if (!name && !address_parse(h->host, &address, &why))
+			die("next hop %.*s", STR_ARG(h->host));
+		h->host = name ? h->host : str_z(address.text);
+		z = arena_dupz(arena, h->host);
+		for (size_t k = 0; k < h->host.n; k++)
+			z[k] = ascii_lower(z[k]);
+		h->host = str_of(z, h->host.n);
+	}
+	buf_fini(&why);
+}
+
+static void show_hops(const struct conf_setting *s, const void *at, struct buf *out)
+{
+	const struct conf_hops *list = at;
+
+	(void)s;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct conf_hop *h = &list->v[i];
+
+		buf_addf(out, h->mx ? "%s%.*s:%u" : "%s[%.*s]:%u", i ? " " : "", STR_ARG(h->host), h->port);
+	}
+}
+
+static void own_word(struct arena *arena, void *at)
+{
+	struct str *v = at;
+
+	*v = str_of(arena_dupz(arena, *v), v->n);
+}
+
+static void own_names(struct arena *arena, void *at)
+{
+	struct conf_names *list = at;
+
+	for (size_t i = 0; i < list->n; i++)
+		own_word(arena, &list->v[i]);
 }
 
 static void show_word(const struct conf_setting *s, const void *at, struct buf *out)
@@ -497,24 +591,25 @@ static const struct type {
 	const char *name;
 	bool (*parse)(const struct conf_setting *s, const struct conf_words *w, void *at, struct buf *why);
 	void (*show)(const struct conf_setting *s, const void *at, struct buf *out);
-	bool text; /* stores a struct str, to be copied to the arena */
 	bool many; /* takes up to the setting's max values */
+	void (*own)(struct arena *arena, void *at); /* copies what refers to the text; NULL: nothing does */
 } types[CONF_TYPE_COUNT_] = {
-	[CONF_TYPE_HOSTNAME] = { "host name", parse_hostname, show_word, true },
-	[CONF_TYPE_WORD] = { "word", parse_word, show_word, true },
-	[CONF_TYPE_PATH] = { "path", parse_path, show_word, true },
-	[CONF_TYPE_FILE] = { "file", parse_file, show_word, true },
-	[CONF_TYPE_SIZE] = { "size", parse_size, show_size, false },
-	[CONF_TYPE_COUNT] = { "number", parse_count, show_count, false },
-	[CONF_TYPE_DURATION] = { "duration", parse_duration, show_duration, false },
-	[CONF_TYPE_BOOL] = { "yes or no", parse_bool, show_bool, false },
-	[CONF_TYPE_ENUM] = { "one of", parse_enum, show_enum, false },
-	[CONF_TYPE_PORT] = { "port", parse_port, show_port, false },
-	[CONF_TYPE_ADDRESSES] = { "addresses", parse_addresses, show_addresses, false, true },
-	[CONF_TYPE_RESOLVERS] = { "addresses", parse_resolvers, show_resolvers, false, true },
-	[CONF_TYPE_NAMES] = { "names", parse_names, show_names, false, true },
-	[CONF_TYPE_NETWORKS] = { "networks", parse_networks, show_networks, false, true },
-	[CONF_TYPE_PERCENTS] = { "percentages", parse_percents, show_percents, false, true },
+	[CONF_TYPE_HOSTNAME] = { "host name", parse_hostname, show_word, false, own_word },
+	[CONF_TYPE_WORD] = { "word", parse_word, show_word, false, own_word },
+	[CONF_TYPE_PATH] = { "path", parse_path, show_word, false, own_word },
+	[CONF_TYPE_FILE] = { "file", parse_file, show_word, false, own_word },
+	[CONF_TYPE_SIZE] = { "size", parse_size, show_size, false, NULL },
+	[CONF_TYPE_COUNT] = { "number", parse_count, show_count, false, NULL },
+	[CONF_TYPE_DURATION] = { "duration", parse_duration, show_duration, false, NULL },
+	[CONF_TYPE_BOOL] = { "yes or no", parse_bool, show_bool, false, NULL },
+	[CONF_TYPE_ENUM] = { "one of", parse_enum, show_enum, false, NULL },
+	[CONF_TYPE_PORT] = { "port", parse_port, show_port, false, NULL },
+	[CONF_TYPE_ADDRESSES] = { "addresses", parse_addresses, show_addresses, true, NULL },
+	[CONF_TYPE_RESOLVERS] = { "addresses", parse_resolvers, show_resolvers, true, NULL },
+	[CONF_TYPE_NAMES] = { "names", parse_names, show_names, true, own_names },
+	[CONF_TYPE_NETWORKS] = { "networks", parse_networks, show_networks, true, NULL },
+	[CONF_TYPE_PERCENTS] = { "percentages", parse_percents, show_percents, true, NULL },
+	[CONF_TYPE_HOPS] = { "next hops", parse_hops, show_hops, true, own_hops },
 };
 
 const char *conf_type_name(const struct conf_setting *s)
@@ -537,17 +632,8 @@ bool conf_value_parse(const struct conf_setting *s, const struct conf_words *wor
 		((struct conf_networks *)at)->v = arena_array(arena, words->n, sizeof(struct cidr));
 	if (!types[s->type].parse(s, words, at, why))
 		return false;
-	if (types[s->type].text) {
-		struct str *v = at;
-
-		*v = str_of(arena_dupz(arena, *v), v->n);
-	}
-	if (s->type == CONF_TYPE_NAMES) {
-		struct conf_names *list = at;
-
-		for (size_t i = 0; i < list->n; i++)
-			list->v[i] = str_of(arena_dupz(arena, list->v[i]), list->v[i].n);
-	}
+	if (types[s->type].own)
+		types[s->type].own(arena, at);
 	return true;
 }
 

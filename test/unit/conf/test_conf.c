@@ -118,7 +118,7 @@ static void test_resolvers(void **state)
 		{ "resolver localhost", "resolver: 'localhost' is not an IPv4 or IPv6 address; give numbers, as 127.0.0.1 or ::1" },
 		{ "resolver 1.1.1.1 2.2.2.2 3.3.3.3 4.4.4.4 5.5.5.5",
 			"resolver: takes at most 4 values, not 5; put a value with blanks in quotes, end a statement with ';'" },
-		{ "blocklists a..b", "blocklists: 'a..b' is not the name of a zone; give letters, digits, hyphens and dots, as zen.spamhaus.org" },
+		{ "blocklists a..b", "blocklists: 'a..b' is not a domain; give letters, digits, hyphens and dots, as zen.spamhaus.org" },
 	};
 	struct conf *c = good(LEAST);
 
@@ -309,6 +309,9 @@ static void test_show(void **state)
 		      "tls { certificate \"/c;.pem\"; key \"/{k}.pem\" }; listen imaps { }; listen imap { tls none; auth_without_tls yes }",
 		LEAST "listen smtp { port 26; networks 10.0.0.0/8 ::1; proxy_protocol yes; proxy_networks 192.0.2.1 }",
 		LEAST "tls { certificate /c; key /k }; certificate a.b *.c.d { certificate /x; key /y }; certificate E.f { key /z; certificate /w }",
+		LEAST "route Example.org *.Example.org { next_hop [Mx.a]:2525 b.c [::1] 192.0.2.1:26; tls verify; implicit_tls yes; login \"a b\"; password_file /p }\n"
+		      "route local.test { protocol lmtp; next_hop backend [c.d]:2424; relay yes; connections 3; rate 60 }; route * { source two }\n"
+		      "source two { address ::1 192.0.2.7; helo out.example.org; domains Example.org x.y }; source one { address 192.0.2.8 }",
 		LEAST "limits { message_size 100K }; timeouts { pop 61s; stop 10ms; imap_idle 2h }; store { keep_expunged 0s }",
 	};
 
@@ -359,6 +362,142 @@ static void test_schema(void **state)
 	for (int s = 0; s < CONF_SERVICE_COUNT; s++)
 		assert_int_equal(conf_services[s].value, s);
 	buf_fini(&doc);
+}
+
+/* ---- routes and sources */
+
+static void test_hops(void **state)
+{
+	static const struct {
+		const char *text, *host;
+		uint16_t port;
+		bool mx;
+	} hops[] = {
+		{ "next_hop [Mx.Example.org]", "mx.example.org", 25, false },
+		{ "next_hop [mx.example.org]:587", "mx.example.org", 587, false },
+		{ "next_hop example.org", "example.org", 25, true },
+		{ "next_hop EXAMPLE.org:26", "example.org", 26, true },
+		{ "next_hop 192.0.2.1", "192.0.2.1", 25, false },
+		{ "next_hop 192.0.2.1:26", "192.0.2.1", 26, false },
+		{ "next_hop [192.0.2.1]:26", "192.0.2.1", 26, false },
+		{ "next_hop [2001:DB8:0::1]", "2001:db8::1", 25, false },
+		{ "next_hop [IPv6:2001:db8::1]:26", "2001:db8::1", 26, false },
+		{ "next_hop [mx.example.org]; implicit_tls yes", "mx.example.org", 465, false },
+		{ "protocol lmtp; next_hop backend", "backend", 24, false },
+		{ "next_hop [backend]:65535; protocol lmtp; implicit_tls yes", "backend", 65535, false },
+	};
+	char text[300];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof hops / sizeof *hops; i++) {
+		struct conf *c;
+
+		snprintf(text, sizeof text, LEAST "route a.b { %s }", hops[i].text);
+		c = good(text);
+		assert_int_equal(c->routes[0].hops.n, 1);
+		assert_str(c->routes[0].hops.v[0].host, hops[i].host);
+		assert_int_equal(c->routes[0].hops.v[0].port, hops[i].port);
+		assert_int_equal(c->routes[0].hops.v[0].mx, hops[i].mx);
+		conf_free(c);
+	}
+}
+
+static void test_routes(void **state)
+{
+	struct conf *c = good(LEAST "route one.test { rate 7 }\nroute deep.sub.test Two.Test { next_hop [a.b] }\nroute *.sub.test { source s; connections 9 }\n"
+				    "source s { address 192.0.2.1 }\nroute * { next_hop [g.h]:587; login u; password_file /p; tls verify }");
+	static const struct {
+		const char *domain;
+		int route;
+	} wanted[] = { { "one.test", 0 }, { "ONE.test", 0 }, { "two.test", 1 }, { "x.one.test", 3 }, { "deep.sub.test", 1 }, { "a.sub.test", 2 },
+		{ "a.b.sub.test", 2 }, { "sub.test", 3 }, { "asub.test", 3 }, { ".sub.test", 3 }, { "[192.0.2.1]", 3 }, { "", 3 } };
+
+	(void)state;
+	assert_int_equal(c->n_routes, 4);
+	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+		assert_ptr_equal(conf_route_find(c, str_z(wanted[i].domain)), &c->routes[wanted[i].route]);
+	assert_int_equal(c->routes[0].rate_max, 7);
+	assert_int_equal(c->routes[0].hops.n, 0);
+	assert_str(c->routes[1].domains[1], "two.test");
+	assert_int_equal(c->routes[1].rate_max, 0); /* not that of the block before */
+	assert_int_equal(c->routes[2].connections_max, 9);
+	assert_str(c->routes[3].login, "u");
+	assert_int_equal(c->routes[3].tls, CONF_ROUTE_TLS_VERIFY);
+	conf_free(c);
+	c = good(LEAST "route one.test { }");
+	assert_null(conf_route_find(c, STR("two.test")));
+	conf_free(c);
+}
+
+static void sources_are(const struct conf *c, const char *destination, const char *sender, const char *names)
+{
+	uint16_t out[CONF_SOURCES_MAX];
+	size_t n = conf_sources_for(c, conf_route_find(c, str_z(destination)), str_z(sender), out);
+	char text[200] = "";
+
+	for (size_t i = 0; i < n; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", c->sources[out[i]].name.p);
+	assert_string_equal(text, names);
+}
+
+static void test_sources(void **state)
+{
+	struct conf *c = good(LEAST "source a { address 192.0.2.1 2001:db8::1; helo a.example.org }; source bulk { address 192.0.2.2; domains News.test }\n"
+				    "source b { address ::1 }; source more { address 192.0.2.3; domains x.test news.test }; route via.test { source bulk }");
+
+	(void)state;
+	assert_str(c->sources[0].helo, "a.example.org");
+	assert_string_equal(c->sources[0].address4.text, "192.0.2.1");
+	assert_string_equal(c->sources[0].address6.text, "2001:db8::1");
+	assert_int_equal(c->sources[2].address4.family, 0);
+	sources_are(c, "far.test", "example.org", "a b");
+	sources_are(c, "far.test", "news.test", "bulk more");
+	sources_are(c, "far.test", "X.test", "more");
+	sources_are(c, "far.test", "", "a b");
+	sources_are(c, "via.test", "x.test", "bulk");
+	conf_free(c);
+	c = good(LEAST "source bulk { address 192.0.2.2; domains news.test }");
+	sources_are(c, "far.test", "example.org", "");
+	sources_are(c, "far.test", "", "");
+	conf_free(c);
+}
+
+/* n blocks are taken, and one more is not. */
+static void blocks_edge(const char *fmt, size_t n, const char *message)
+{
+	struct conf_errors errs;
+	struct buf text;
+	struct conf *c;
+
+	for (size_t more = 0; more < 2; more++) {
+		buf_init(&text, 1 << 20);
+		buf_addz(&text, LEAST);
+		for (size_t i = 0; i < n + more; i++)
+			buf_addf(&text, fmt, (unsigned)i, (unsigned)i % 250 + 1);
+		conf_errors_init(&errs);
+		assert_int_equal(conf_parse(buf_str(&text), "test", &c, &errs), !more);
+		if (more)
+			assert_true(str_search(buf_str(&errs.text), str_z(message)) > 0);
+		conf_free(c);
+		conf_errors_fini(&errs);
+		buf_fini(&text);
+	}
+}
+
+static void test_too_many_blocks(void **state)
+{
+	(void)state;
+	blocks_edge("route d%u.test { rate %u }\n", CONF_ROUTES_MAX, "more than 500 route blocks");
+	blocks_edge("source s%u { address 192.0.2.%u }\n", CONF_SOURCES_MAX, "more than 64 source blocks");
+}
+
+static void test_login_within_the_machine(void **state)
+{
+	struct conf *c = good(LEAST "route a.b { next_hop [127.0.0.1]:2525 [::1]:2525; tls none; login u; password_file /p }");
+
+	(void)state;
+	assert_str(c->routes[0].password_file, "/p");
+	conf_free(c);
 }
 
 /* The folder of broken files: below SALLYPORT_SOURCE, or found from this file. */
@@ -469,6 +608,11 @@ int main(void)
 		cmocka_unit_test(test_show),
 		cmocka_unit_test(test_show_text),
 		cmocka_unit_test(test_schema),
+		cmocka_unit_test(test_hops),
+		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_too_many_blocks),
+		cmocka_unit_test(test_login_within_the_machine),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_mangled),
 	};

@@ -146,6 +146,7 @@ struct conf_queue {
 	uint32_t suppress_after;              /* permanent failures of an address before it is refused; 0: never */
 	int64_t suppress_ms;
 	bool forwarding;                      /* aliases may lead to addresses elsewhere */
+	bool private_addresses;               /* of other domains' hosts are gone to */
 	bool sts;                             /* MTA-STS is asked for */
 	enum conf_remember remember_starttls; /* hosts that have offered STARTTLS and no longer do */
 	struct str report_from;               /* of TLS reports: an address of ours; empty: none are sent */

@@ -475,8 +475,11 @@ static void test_connect(void **state)
 	(void)state;
 	for (int role = 0; role < SANDBOX_ROLE_COUNT; role++)
 		for (int as = 0; as < AS_COUNT; as++)
-			if (connects((enum sandbox_role)role) && possible((enum as)as))
-				assert_int_equal(in_sandbox((struct attempt){ (enum sandbox_role)role, (enum as)as, .fd = port_of(listening) }, use_connect), 0);
+			if (connects((enum sandbox_role)role) && possible((enum as)as)) {
+				struct attempt a = { .role = (enum sandbox_role)role, .as = (enum as)as, .fd = port_of(listening) };
+
+				assert_int_equal(in_sandbox(a, use_connect), 0);
+			}
 	close(listening);
 }
 

@@ -33,11 +33,16 @@ static bool some_hop(const struct conf_route *r, bool (*is)(const struct conf_ho
 	return false;
 }
 
+static bool same_hop(const struct conf_hop *a, const struct conf_hop *b)
+{
+	return str_eq(a->host, b->host) && a->port == b->port && a->mx == b->mx;
+}
+
 static void check_hops(struct conf_parser *p, const struct conf_route *r)
 {
 	for (size_t i = 0; i < r->hops.n; i++)
 		for (size_t k = 0; k < i; k++)
-			if (str_eq(r->hops.v[i].host, r->hops.v[k].host) && r->hops.v[i].port == r->hops.v[k].port && r->hops.v[i].mx == r->hops.v[k].mx) {
+			if (same_hop(&r->hops.v[i], &r->hops.v[k])) {
 				conf_error(p, r->line, "next_hop has %s twice; remove one", r->hops.v[i].host.p);
 				return;
 			}
@@ -118,8 +123,8 @@ static void check_domains(struct conf_parser *p, const struct conf *c, size_t at
 		if (other && str_eq(by, r->domains[k]))
 			conf_error(p, r->line, "%s has a route already, in line %u; remove one", by.p, other->line);
 		else if (other)
-			conf_error(p, r->line, "the route of %s would never be used, since %s in line %u takes it first; put it before that", r->domains[k].p, by.p,
-				other->line);
+			conf_error(p, r->line, "the route of %s would never be used, since %s in line %u takes it first; put it before that",
+				r->domains[k].p, by.p, other->line);
 		if (r->relay && str_eq(r->domains[k], STR("*")))
 			conf_error(p, r->line, "relay yes for * would let anybody send to anywhere; name the domains");
 	}

@@ -64,10 +64,10 @@ const struct conf_block conf_blocks[] = {
 	{ "store", "Where and how mail is kept." },
 	{ "queue", "How letters leave for other servers." },
 	{ "route", "`route DOMAIN ... { }` says how letters for some domains leave; the first block in the file that fits a domain counts. `*.example.org` "
-		   "fits every domain below example.org, at any depth, and not itself; `*` fits all. Domains without a route are found by their MX records. "
-		   "The block may be repeated." },
-	{ "source", "`source NAME { }` is an address that letters leave from. A letter leaves from a source that lists its sender's domain; when none does, from one "
-		    "that lists no domains; when there is none of these either, from the address that the system chooses. Several that fit take turns. A "
+		   "fits every domain below example.org, at any depth, and not itself; `*` fits all. Domains without a route are found by their "
+		   "MX records. The block may be repeated." },
+	{ "source", "`source NAME { }` is an address that letters leave from. A letter leaves from a source that lists its sender's domain; when none "
+		    "does, from one that lists no domains; when there is none of these either, from the address that the system chooses. Several that fit take turns. A "
 		    "route may name one for all its letters. The block may be repeated." },
 	{ "limits", "What a single letter, session, address or account may use." },
 	{ "timeouts", "How long is waited." },
@@ -219,8 +219,9 @@ const struct conf_setting conf_settings[] = {
 #undef B
 #define B "route"
 	{ B, "next_hop", CONF_TYPE_HOPS, IN_ROUTE(hops), NULL, 1, CONF_HOPS_MAX,
-	  .help = "where they go, tried in this order: `[host]:port` or an address is that host, `name:port` without brackets the MX records of that name (with `lmtp` the "
-		  "host itself); the port may be left out: 25, with implicit_tls 465, with lmtp 24. By default the domain's own MX" },
+	  .help = "where they go, tried in this order: `[host]:port` or an address is that host, `name:port` without brackets the MX records of "
+		  "that name (with `lmtp` the host itself); the port may be left out: 25, with implicit_tls 465, with lmtp 24. By default the "
+		  "domain's own MX" },
 	{ B, "protocol", CONF_TYPE_ENUM, IN_ROUTE(protocol), "smtp", .choices = protocols, .help = "what is spoken there (RFC 5321, RFC 2033)" },
 	{ B, "tls", CONF_TYPE_ENUM, IN_ROUTE(tls), "auto", .choices = route_tls,
 	  .help = "`auto`: DANE, MTA-STS, or what the other server offers; `none`; `require`: any TLS; `verify`: with a certificate for the host's name from "

@@ -309,7 +309,8 @@ static void test_show(void **state)
 		      "tls { certificate \"/c;.pem\"; key \"/{k}.pem\" }; listen imaps { }; listen imap { tls none; auth_without_tls yes }",
 		LEAST "listen smtp { port 26; networks 10.0.0.0/8 ::1; proxy_protocol yes; proxy_networks 192.0.2.1 }",
 		LEAST "tls { certificate /c; key /k }; certificate a.b *.c.d { certificate /x; key /y }; certificate E.f { key /z; certificate /w }",
-		LEAST "route Example.org *.Example.org { next_hop [Mx.a]:2525 b.c [::1] 192.0.2.1:26; tls verify; implicit_tls yes; login \"a b\"; password_file /p }\n"
+		LEAST "route Example.org *.Example.org { next_hop [Mx.a]:2525 b.c [::1] 192.0.2.1:26; tls verify; implicit_tls yes\n"
+		      "login \"a b\"; password_file /p }\n"
 		      "route local.test { protocol lmtp; next_hop backend [c.d]:2424; relay yes; connections 3; rate 60 }; route * { source two }\n"
 		      "source two { address ::1 192.0.2.7; helo out.example.org; domains Example.org x.y }; source one { address 192.0.2.8 }",
 		LEAST "limits { message_size 100K }; timeouts { pop 61s; stop 10ms; imap_idle 2h }; store { keep_expunged 0s }",

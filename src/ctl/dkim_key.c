@@ -3,10 +3,9 @@
 
 #include "base/die.h"
 #include "base/file.h"
-#include "mail/base64.h"
+#include "check/dkim_private.h"
 
 #include <dirent.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
@@ -16,9 +15,9 @@
 #define PEM_MAX ((size_t)64 * 1024)
 #define RECORD_MAX 4096
 
-void dkim_key_make(enum dkim_kind kind, struct buf *pem)
+void dkim_key_make(enum dkim_algorithm kind, struct buf *pem)
 {
-	EVP_PKEY *key = kind == DKIM_RSA ? EVP_RSA_gen(2048) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	EVP_PKEY *key = kind == DKIM_RSA_SHA256 ? EVP_RSA_gen(2048) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	BIO *bio = BIO_new(BIO_s_secmem());
 	char *p;
 	long n;
@@ -31,44 +30,20 @@ void dkim_key_make(enum dkim_kind kind, struct buf *pem)
 	EVP_PKEY_free(key);
 }
 
-/* RSA: SubjectPublicKeyInfo as every verifier takes it; Ed25519: the 32 bytes alone (RFC 8463 4.2). */
-static bool add_public(EVP_PKEY *key, struct buf *out)
-{
-	unsigned char *der = NULL, raw[32];
-	size_t n_raw = sizeof raw;
-	int n;
-
-	if (EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519) {
-		if (EVP_PKEY_get_raw_public_key(key, raw, &n_raw) != 1)
-			return false;
-		buf_addz(out, "v=DKIM1; k=ed25519; p=");
-		mail_base64_encode(str_of(raw, n_raw), out);
-		return true;
-	}
-	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_bits(key) < 1024 || (n = i2d_PUBKEY(key, &der)) <= 0)
-		return false;
-	buf_addz(out, "v=DKIM1; k=rsa; p=");
-	mail_base64_encode(str_of(der, (size_t)n), out);
-	OPENSSL_free(der);
-	return !out->full;
-}
-
 bool dkim_key_record(struct str pem, struct arena *a, struct str *record)
 {
-	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)(uintptr_t)"");
+	char why[256];
+	struct dkim_private *k = dkim_private_new(pem, why);
 	struct buf out;
-	bool ok;
 
+	if (!k)
+		return false;
 	buf_init(&out, RECORD_MAX);
-	ok = key && add_public(key, &out);
-	if (ok)
-		*record = arena_dup(a, buf_str(&out));
-	ERR_clear_error();
+	dkim_private_record(k, &out);
+	*record = arena_dup(a, buf_str(&out));
 	buf_fini(&out);
-	EVP_PKEY_free(key);
-	BIO_free(bio);
-	return ok;
+	dkim_private_free(k);
+	return true;
 }
 
 static int is_pem(const struct dirent *e)

@@ -4,10 +4,9 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "check/dkim_sign.h"
 
 #define DKIM_KEYS_MAX 16 /* of a domain */
-
-enum dkim_kind { DKIM_RSA, DKIM_ED25519 };
 
 struct dkim_key {
 	struct str selector;
@@ -15,7 +14,7 @@ struct dkim_key {
 };
 
 /* A new key as PEM (2048 bits for RSA), appended. */
-void dkim_key_make(enum dkim_kind kind, struct buf *pem);
+void dkim_key_make(enum dkim_algorithm kind, struct buf *pem);
 /* The record of a PEM private key. False: it is no key that DKIM knows. */
 bool dkim_key_record(struct str pem, struct arena *a, struct str *record);
 /* The keys of a domain, keys_dir/dkim/DOMAIN/SELECTOR.pem, by selector. How many; files that hold no key are left out and named in why. */

@@ -265,7 +265,7 @@ static bool write_certificate(const struct plan *p, struct buf *why)
 	return ok;
 }
 
-static bool write_dkim(const struct plan *p, enum dkim_kind kind, struct buf *why)
+static bool write_dkim(const struct plan *p, enum dkim_algorithm kind, struct buf *why)
 {
 	struct arena *a = p->arena;
 	struct buf pem;
@@ -273,7 +273,7 @@ static bool write_dkim(const struct plan *p, enum dkim_kind kind, struct buf *wh
 
 	buf_init(&pem, TEXT_MAX);
 	dkim_key_make(kind, &pem);
-	ok = write_file(p, arena_fmt(a, "keys/dkim/%.*s/%c%.8s.pem%c", STR_ARG(p->domain), kind == DKIM_RSA ? 'r' : 'e', p->policy_id.p, 0).p, 0600,
+	ok = write_file(p, arena_fmt(a, "keys/dkim/%.*s/%c%.8s.pem%c", STR_ARG(p->domain), kind == DKIM_RSA_SHA256 ? 'r' : 'e', p->policy_id.p, 0).p, 0600,
 		buf_str(&pem), why);
 	OPENSSL_cleanse(pem.p, pem.n);
 	buf_fini(&pem);
@@ -298,7 +298,7 @@ bool quickstart_write_files(const struct plan *p, struct buf *why)
 
 	return make_dir(p, "keys", why) && make_dir(p, "keys/dkim", why) &&
 		make_dir(p, arena_fmt(a, "keys/dkim/%.*s%c", STR_ARG(p->domain), 0).p, why) && write_certificate(p, why) &&
-		write_dkim(p, DKIM_RSA, why) && write_dkim(p, DKIM_ED25519, why) && write_conf(p, false, why) && write_conf(p, true, why);
+		write_dkim(p, DKIM_RSA_SHA256, why) && write_dkim(p, DKIM_ED25519_SHA256, why) && write_conf(p, false, why) && write_conf(p, true, why);
 }
 
 /* ---- into place */

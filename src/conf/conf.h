@@ -312,6 +312,8 @@ struct conf {
 
 /* The route of a destination (a domain in A-labels and lower case, or an address literal, which only "*" fits): the first that fits, or NULL. */
 const struct conf_route *conf_route_find(const struct conf *c, struct str domain);
+/* A next hop as a route has it: "[host]:port", or "domain:port" for its MX; 25 when no port is given. False: it is none. */
+bool conf_hop_parse(struct str text, struct arena *a, struct conf_hop *out);
 /* NULL when there is none of this name. */
 const struct conf_source *conf_source_find(const struct conf *c, struct str name);
 /* The sources that a letter may leave from, in the order of the file: that of its route (which may be NULL) if it names one; else those that list the

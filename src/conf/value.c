@@ -433,28 +433,48 @@ static bool parse_hops(const struct conf_setting *s, const struct conf_words *w,
 	return true;
 }
 
-/* Host names in lower case, addresses in their canonical form. */
+/* A host name in lower case, an address in its canonical form. */
+static void own_hop(struct arena *arena, struct conf_hop *h)
+{
+	bool name = conf_hostname_ok(h->host);
+	struct conf_address address;
+	struct buf why;
+	char *z;
+
+	buf_init(&why, 1000);
+	if (!name && !address_parse(h->host, &address, &why))
+		die("next hop %.*s", STR_ARG(h->host));
+	h->host = name ? h->host : str_z(address.text);
+	z = arena_dupz(arena, h->host);
+	for (size_t k = 0; k < h->host.n; k++)
+		z[k] = ascii_lower(z[k]);
+	h->host = str_of(z, h->host.n);
+	buf_fini(&why);
+}
+
 static void own_hops(struct arena *arena, void *at)
 {
 	struct conf_hops *list = at;
+
+	for (size_t i = 0; i < list->n; i++)
+		own_hop(arena, &list->v[i]);
+}
+
+bool conf_hop_parse(struct str text, struct arena *a, struct conf_hop *out)
+{
 	struct conf_address address;
 	struct buf why;
+	bool ok;
 
 	buf_init(&why, 1000);
-	for (size_t i = 0; i < list->n; i++) {
-		struct conf_hop *h = &list->v[i];
-		bool name = conf_hostname_ok(h->host);
-		char *z;
-
-		if (!name && !address_parse(h->host, &address, &why))
-			die("next hop %.*s", STR_ARG(h->host));
-		h->host = name ? h->host : str_z(address.text);
-		z = arena_dupz(arena, h->host);
-		for (size_t k = 0; k < h->host.n; k++)
-			z[k] = ascii_lower(z[k]);
-		h->host = str_of(z, h->host.n);
-	}
+	ok = hop_parse(text, out, &address, &why);
 	buf_fini(&why);
+	if (!ok)
+		return false;
+	own_hop(a, out);
+	if (!out->port)
+		out->port = conf_service_port(CONF_SMTP);
+	return true;
 }
 
 static void show_hops(const struct conf_setting *s, const void *at, struct buf *out)

@@ -107,6 +107,7 @@ struct client_sent {
 	enum feedback feedback;
 	bool usable;   /* another letter may be sent here */
 	bool again;    /* WAITING recipients are so only because this connection takes no more: another one may at once */
+	bool unknown;  /* WAITING recipients may have it: the connection ended behind the letter's last byte. No other host is asked then */
 	bool unsuited; /* nothing was sent: this host lacks what the letter demands (REQUIRETLS, SMTPUTF8, 8BITMIME ...); another host may have it */
 };
 /* One letter to n recipients, in as many transactions as the other side's limits ask for. results: one for each recipient, in their order: number,

@@ -57,89 +57,9 @@ enum smtp_reply smtp_helo_check(struct str name, bool strict)
 	return name.n == 0 ? SMTP_NEEDS_ARG : fine ? SMTP_FINE : SMTP_BAD_NAME;
 }
 
-/* ---- parameters: keyword ["=" value] (RFC 5321 4.1.2, esmtp-param) */
-
-struct param {
-	struct str keyword, value;
-};
-
-static bool is_keyword_char(unsigned char c)
-{
-	return ascii_is_alnum((char)c) || c == '-';
-}
-
-static bool is_value_char(unsigned char c)
-{
-	return c > ' ' && c < 0x7f && c != '=';
-}
-
 static bool is_blank(unsigned char c)
 {
 	return c == ' ' || c == '\t';
-}
-
-/* False at the end of the line, or when the cursor went bad. */
-static bool param_next(struct cur *c, struct param *p)
-{
-	if (cur_span(c, is_blank).n == 0 && !cur_end(c))
-		cur_fail(c);
-	if (cur_end(c))
-		return false;
-	*p = (struct param){ .keyword = cur_need_span(c, is_keyword_char) };
-	if (cur_try(c, '='))
-		p->value = cur_need_span(c, is_value_char);
-	return cur_ok(c);
-}
-
-typedef enum smtp_reply param_fn(struct str value, struct smtp_mail *m);
-
-static enum smtp_reply param_size(struct str value, struct smtp_mail *m)
-{
-	return value.n <= 20 && str_to_u64(value, &m->size) ? SMTP_FINE : SMTP_BAD_PARAM;
-}
-
-static enum smtp_reply param_body(struct str value, struct smtp_mail *m)
-{
-	m->binary = str_ieq(value, STR("BINARYMIME"));
-	m->eight_bit = m->binary || str_ieq(value, STR("8BITMIME"));
-	return m->eight_bit || str_ieq(value, STR("7BIT")) ? SMTP_FINE : SMTP_BAD_PARAM;
-}
-
-/* RFC 4954 5: who first sent it is parsed and not believed. */
-static enum smtp_reply param_auth(struct str value, struct smtp_mail *m)
-{
-	(void)m;
-	return value.n ? SMTP_FINE : SMTP_BAD_PARAM;
-}
-
-static enum smtp_reply param_utf8(struct str value, struct smtp_mail *m)
-{
-	m->utf8 = true;
-	return value.n ? SMTP_BAD_PARAM : SMTP_FINE;
-}
-
-static const struct {
-	struct str keyword;
-	param_fn *fn;
-} mail_params[] = {
-	{ STR("SIZE"), param_size },
-	{ STR("BODY"), param_body },
-	{ STR("AUTH"), param_auth },
-	{ STR("SMTPUTF8"), param_utf8 },
-};
-enum { N_MAIL_PARAMS = sizeof mail_params / sizeof *mail_params };
-
-static enum smtp_reply mail_param(const struct param *p, unsigned *seen, struct smtp_mail *m)
-{
-	for (unsigned i = 0; i < N_MAIL_PARAMS; i++) {
-		if (!str_ieq(p->keyword, mail_params[i].keyword))
-			continue;
-		if (*seen & 1u << i)
-			return SMTP_BAD_PARAM;
-		*seen |= 1u << i;
-		return mail_params[i].fn(p->value, m);
-	}
-	return SMTP_PARAM_UNKNOWN;
 }
 
 /* "FROM:" or "TO:" and a path. Blanks after the colon are not in the grammar, but in the wild. */
@@ -151,43 +71,36 @@ static bool path_take(struct cur *c, struct str lead, unsigned flags, const stru
 	return cur_ok(c) && mail_path_parse(c, flags, limits, a, out) == OK;
 }
 
-enum smtp_reply smtp_mail_parse(struct str args, const struct mail_path_limits *limits, struct arena *a,
+enum smtp_reply smtp_mail_parse(struct str args, const struct mail_path_limits *limits, const struct smtp_offer *offer, struct arena *a,
 	struct smtp_mail *out)
 {
 	struct cur c = cur_of(args);
-	struct param p;
-	unsigned seen = 0;
+	enum smtp_reply r;
 
 	*out = (struct smtp_mail){ 0 };
 	if (!str_istarts(args, STR("FROM:")))
 		return SMTP_SYNTAX;
 	if (!path_take(&c, STR("FROM:"), MAIL_PATH_NULL | MAIL_PATH_UTF8, limits, a, &out->from))
 		return SMTP_BAD_SENDER;
-	while (param_next(&c, &p)) {
-		enum smtp_reply r = mail_param(&p, &seen, out);
-
-		if (r)
-			return r;
-	}
-	if (!cur_ok(&c))
-		return SMTP_SYNTAX;
+	r = smtp_mail_params(&c, offer, a, out);
+	if (r)
+		return r;
 	return out->from.utf8 && !out->utf8 ? SMTP_SENDER_UTF8 : SMTP_FINE;
 }
 
 enum smtp_reply smtp_rcpt_parse(struct str args, bool utf8, const struct mail_path_limits *limits, struct arena *a,
-	struct mail_path *out)
+	struct mail_path *out, struct ipc_rcpt_dsn *dsn)
 {
 	struct cur c = cur_of(args);
-	struct param p;
+	enum smtp_reply r;
 
 	if (!str_istarts(args, STR("TO:")))
 		return SMTP_SYNTAX;
 	if (!path_take(&c, STR("TO:"), MAIL_PATH_POSTMASTER | MAIL_PATH_UTF8, limits, a, out))
 		return SMTP_BAD_RCPT;
-	if (param_next(&c, &p))
-		return SMTP_PARAM_UNKNOWN;
-	if (!cur_ok(&c))
-		return SMTP_SYNTAX;
+	r = smtp_rcpt_params(&c, utf8, a, dsn);
+	if (r)
+		return r;
 	return out->utf8 && !utf8 ? SMTP_RCPT_UTF8 : SMTP_FINE;
 }
 

@@ -97,6 +97,7 @@ static SUSPENDS enum outcome hand_over(struct smtp *s, const struct body *body, 
 		.trace = str_z(s->trace), .handle = d->account.handle, .service = (uint8_t)d->service, .ip = str_z(d->ip),
 		.port = d->port, .helo = str_of(s->helo, s->n_helo), .tls = str_z(d->tls_text), .login = d->account.address,
 		.from_null = s->from_null, .from = s->from, .rcpts = s->rcpts, .n_rcpts = s->n_rcpts,
+		.dsn = s->dsn, .n_dsn = s->has_dsn ? s->n_rcpts : 0, .wishes = s->wishes,
 		.wire = (uint8_t)((s->esmtp ? WIRE_EXTENDED : 0) | (s->utf8 ? WIRE_UTF8 : 0) | (s->eight_bit ? WIRE_8BIT : 0) |
 			(s->binary ? WIRE_BINARY : 0)),
 		.body = *body,

@@ -51,6 +51,7 @@ static const struct smtp_reply_text replies[SMTP_REPLY_COUNT] = {
 	[SMTP_SENDER_UTF8]    = { 553, "5.6.7", "The sender's address is not ASCII; say SMTPUTF8" },
 	[SMTP_RCPT_UTF8]      = { 553, "5.6.7", "The recipient's address is not ASCII; say SMTPUTF8 in MAIL" },
 	[SMTP_BAD_PARAM]      = { 501, "5.5.4", "A parameter has a wrong value" },
+	[SMTP_HOLD_LONG]      = { 501, "5.5.4", "The letter would be held longer than this server does" },
 	[SMTP_BAD_BASE64]     = { 501, "5.5.2", "The response is malformed" },
 	[SMTP_AUTH_LINE_LONG] = { 500, "5.5.6", "The response is too long" },
 	[SMTP_AUTH_CANCELLED] = { 501, "5.7.0", "The login was cancelled" },

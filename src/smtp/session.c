@@ -9,6 +9,7 @@
  */
 #include "smtp/session.h"
 
+#include "base/clock.h"
 #include "net/sasl.h"
 
 #include <string.h>
@@ -46,7 +47,10 @@ void smtp_end_letter(struct smtp *s)
 	s->from_null = s->eight_bit = s->binary = s->utf8 = false;
 	s->from = (struct ipc_addr){ 0 };
 	s->size = 0;
+	s->wishes = (struct ipc_wishes){ 0 };
 	s->rcpts = NULL;
+	s->dsn = NULL;
+	s->has_dsn = false;
 	s->n_rcpts = 0;
 	if (s->state != SMTP_NEW)
 		s->state = SMTP_READY;
@@ -59,6 +63,19 @@ struct mail_path_limits smtp_path_limits(const struct smtp *s)
 	l.local_max = s->d->conf->limits.local_part_size_max;
 	l.domain_max = s->d->conf->limits.domain_size_max;
 	return l;
+}
+
+/* Whose letters wait, and go before others', is for users to say (RFC 4865, RFC 6710 4); a letter that must not leave TLS has not been
+ * without it (RFC 8689 4.1). LMTP is the end of a letter's way. */
+struct smtp_offer smtp_offer(const struct smtp *s)
+{
+	bool users = smtp_is_submission(s);
+
+	return (struct smtp_offer){
+		.now_s = sched_wall_us(s->d->sched) / 1000000,
+		.hold_max_s = users ? s->d->conf->queue.hold_max_ms / 1000 : 0,
+		.deliver_by = !smtp_is_lmtp(s), .priority = users, .require_tls = s->d->secured,
+	};
 }
 
 /* ---- the simple verbs */
@@ -82,6 +99,25 @@ static SUSPENDS void say_mechanisms(struct door *d)
 	sasl_announce(d, " ", &list);
 	stream_printf(&d->stream, "250-AUTH%.*s\r\n", STR_ARG(buf_str(&list)));
 	buf_fini(&list);
+}
+
+static SUSPENDS void say_sending(struct smtp *s)
+{
+	struct smtp_offer o = smtp_offer(s);
+	struct stream *st = &s->d->stream;
+	char date[CLOCK_RFC3339_SIZE];
+
+	stream_write(st, STR("250-DSN\r\n"));
+	if (o.deliver_by)
+		stream_write(st, STR("250-DELIVERBY\r\n"));
+	if (o.hold_max_s) {
+		clock_rfc3339((o.now_s + o.hold_max_s) * 1000000, date);
+		stream_printf(st, "250-FUTURERELEASE %lld %.19sZ\r\n", (long long)o.hold_max_s, date);
+	}
+	if (o.priority)
+		stream_write(st, STR("250-MT-PRIORITY\r\n"));
+	if (o.require_tls)
+		stream_write(st, STR("250-REQUIRETLS\r\n"));
 }
 
 static SUSPENDS void say_hello(struct smtp *s, bool esmtp, struct str name)
@@ -108,6 +144,7 @@ static SUSPENDS void say_hello(struct smtp *s, bool esmtp, struct str name)
 	if (smtp_is_submission(s) && door_may_login(d) && !d->account.handle)
 		say_mechanisms(d);
 	stream_write(&d->stream, STR("250-8BITMIME\r\n250-BINARYMIME\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n"));
+	say_sending(s);
 	say_limits(s);
 	stream_write(&d->stream, STR("250 ENHANCEDSTATUSCODES\r\n"));
 }

@@ -33,7 +33,10 @@ struct smtp {
 	bool eight_bit, binary, utf8; /* as MAIL said */
 	struct ipc_addr from;
 	uint64_t size; /* as MAIL said, 0: it did not */
+	struct ipc_wishes wishes;
 	struct ipc_addr *rcpts;
+	struct ipc_rcpt_dsn *dsn; /* of each of them */
+	bool has_dsn;             /* somebody gave any */
 	uint32_t n_rcpts;
 	/* The text, while it comes: within DATA, or from the first BDAT to the last. */
 	bool receiving;     /* writer is open */
@@ -50,6 +53,8 @@ SUSPENDS void smtp_say_text(struct smtp *s, enum smtp_reply r, struct str text);
 void smtp_end_letter(struct smtp *s); /* the transaction is over, or never was */
 struct mail_path_limits smtp_path_limits(const struct smtp *s);
 uint32_t smtp_rcpts_max(const struct smtp *s);
+/* What EHLO announces here, and MAIL may ask for. */
+struct smtp_offer smtp_offer(const struct smtp *s);
 
 static inline bool smtp_is_submission(const struct smtp *s)
 {

@@ -37,8 +37,9 @@ static SUSPENDS enum smtp_reply sender_check(struct smtp *s, const struct mail_p
 SUSPENDS void smtp_mail_run(struct smtp *s, struct str args)
 {
 	struct mail_path_limits limits = smtp_path_limits(s);
+	struct smtp_offer offer = smtp_offer(s);
 	struct smtp_mail mail;
-	enum smtp_reply r = smtp_mail_parse(args, &limits, &s->command, &mail);
+	enum smtp_reply r = smtp_mail_parse(args, &limits, &offer, &s->command, &mail);
 
 	if (!r && mail.size > s->d->conf->limits.message_size_max)
 		r = SMTP_TOO_BIG;
@@ -55,6 +56,8 @@ SUSPENDS void smtp_mail_run(struct smtp *s, struct str args)
 		s->binary = mail.binary;
 		s->utf8 = mail.utf8;
 		s->size = mail.size;
+		s->wishes = mail.wishes;
+		s->wishes.envid = arena_dup(&s->letter, mail.wishes.envid);
 		s->state = SMTP_MAIL;
 		s->n_letters++;
 	}
@@ -96,12 +99,27 @@ static bool over_domains(const struct smtp *s, struct str domain)
 	return max && n >= max;
 }
 
+static void keep_rcpt(struct smtp *s, const struct mail_path *p, const struct ipc_rcpt_dsn *dsn)
+{
+	uint32_t max = smtp_rcpts_max(s);
+
+	if (!s->rcpts) {
+		s->rcpts = arena_array(&s->letter, max, sizeof *s->rcpts);
+		s->dsn = arena_array(&s->letter, max, sizeof *s->dsn);
+	}
+	s->has_dsn |= dsn->notify || dsn->orcpt.n;
+	s->dsn[s->n_rcpts] = (struct ipc_rcpt_dsn){ dsn->notify, arena_dup(&s->letter, dsn->orcpt) };
+	s->rcpts[s->n_rcpts++] = keep_address(s, p);
+	s->state = SMTP_RCPTS;
+}
+
 SUSPENDS void smtp_rcpt_run(struct smtp *s, struct str args)
 {
 	struct mail_path_limits limits = smtp_path_limits(s);
 	struct mail_path path;
 	struct ipc_addr rcpt;
-	enum smtp_reply r = smtp_rcpt_parse(args, s->utf8, &limits, &s->command, &path);
+	struct ipc_rcpt_dsn dsn;
+	enum smtp_reply r = smtp_rcpt_parse(args, s->utf8, &limits, &s->command, &path, &dsn);
 
 	if (!r && s->n_rcpts >= smtp_rcpts_max(s))
 		r = SMTP_MANY_RCPTS;
@@ -113,11 +131,7 @@ SUSPENDS void smtp_rcpt_run(struct smtp *s, struct str args)
 		rcpt = (struct ipc_addr){ path.local, path.domain };
 		r = rcpt_check(s, &rcpt);
 	}
-	if (r == SMTP_RCPT_OK) {
-		if (!s->rcpts)
-			s->rcpts = arena_array(&s->letter, smtp_rcpts_max(s), sizeof *s->rcpts);
-		s->rcpts[s->n_rcpts++] = keep_address(s, &path);
-		s->state = SMTP_RCPTS;
-	}
+	if (r == SMTP_RCPT_OK)
+		keep_rcpt(s, &path, &dsn);
 	smtp_say(s, r);
 }

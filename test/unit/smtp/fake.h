@@ -27,6 +27,9 @@ struct fake {
 	unsigned n_accepted;
 	size_t n_rcpts;     /* of the last */
 	unsigned wire;      /* of the last */
+	size_t n_dsn;       /* of the last */
+	struct ipc_wishes wishes; /* of the last, without its envelope id */
+	uint8_t notify[4];  /* of its first recipients */
 	enum outcome letter_outcome;
 	/* POP */
 	struct str messages[4];
@@ -198,6 +201,11 @@ enum outcome ipc_letter_within(struct link *l, const struct ipc_letter *m, struc
 	buf_add(&fake_now->letter, map.bytes);
 	body_unmap(&map);
 	fake_now->n_rcpts = m->n_rcpts;
+	fake_now->n_dsn = m->n_dsn;
+	fake_now->wishes = m->wishes;
+	fake_now->wishes.envid = (struct str){ 0 };
+	for (size_t i = 0; i < m->n_dsn && i < 4; i++)
+		fake_now->notify[i] = m->dsn[i].notify;
 	r->text = m->trace;
 	fake_now->n_accepted += fake_now->letter_outcome == OK;
 	return fake_now->letter_outcome;

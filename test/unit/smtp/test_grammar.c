@@ -13,14 +13,17 @@ static struct arena arena;
 
 static enum smtp_reply mail(const char *args, struct smtp_mail *m)
 {
-	return smtp_mail_parse(str_z(args), &mail_path_limits_default, &arena, m);
+	static const struct smtp_offer nothing;
+
+	return smtp_mail_parse(str_z(args), &mail_path_limits_default, &nothing, &arena, m);
 }
 
 static enum smtp_reply rcpt(const char *args)
 {
 	struct mail_path p;
+	struct ipc_rcpt_dsn dsn;
 
-	return smtp_rcpt_parse(str_z(args), false, &mail_path_limits_default, &arena, &p);
+	return smtp_rcpt_parse(str_z(args), false, &mail_path_limits_default, &arena, &p, &dsn);
 }
 
 static void mail_args(void **state)
@@ -53,7 +56,7 @@ static void mail_refused(void **state)
 		{ "FROM:<a@b.test> SIZE=1 SIZE=1", SMTP_BAD_PARAM }, { "FROM:<a@b.test> BODY=BINARY", SMTP_BAD_PARAM },
 		{ "FROM:<a@b.test> AUTH", SMTP_BAD_PARAM }, { "FROM:<a@b.test> SMTPUTF8=yes", SMTP_BAD_PARAM }, { "FROM:<\xc3\xb6@b.test>", SMTP_SENDER_UTF8 },
 		{ "FROM:<a@b.test> SMTPUTF8 SMTPUTF8", SMTP_BAD_PARAM },
-		{ "FROM:<a@b.test> RET=FULL", SMTP_PARAM_UNKNOWN }, { "FROM:<a@b.test>SIZE=1", SMTP_SYNTAX },
+		{ "FROM:<a@b.test> XRET=FULL", SMTP_PARAM_UNKNOWN }, { "FROM:<a@b.test>SIZE=1", SMTP_SYNTAX },
 		{ "FROM:<a@b.test> =1", SMTP_SYNTAX }, { "FROM:<a@b.test> SIZE=1=2", SMTP_SYNTAX },
 		{ "FROM:<a@b.test> <c@d.test>", SMTP_SYNTAX },
 	};
@@ -76,7 +79,7 @@ static void rcpt_args(void **state)
 	assert_int_equal(rcpt("TO:<>"), SMTP_BAD_RCPT);
 	assert_int_equal(rcpt("TO:<a>"), SMTP_BAD_RCPT);
 	assert_int_equal(rcpt("FROM:<a@b.test>"), SMTP_SYNTAX);
-	assert_int_equal(rcpt("TO:<a@b.test> NOTIFY=NEVER"), SMTP_PARAM_UNKNOWN);
+	assert_int_equal(rcpt("TO:<a@b.test> RRVS=2014-04-03T23:01:00Z"), SMTP_PARAM_UNKNOWN);
 	assert_int_equal(rcpt("TO:<a@b.test>x"), SMTP_SYNTAX);
 }
 

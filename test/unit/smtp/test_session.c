@@ -68,6 +68,22 @@ static void letter(void **state)
 	assert_int_equal(f.n_rcpts, 2);
 }
 
+/* What was asked for reaches post with the letter it was asked for, and no other. */
+static void wishes(void **state)
+{
+	(void)state;
+	replies(STR(HELLO "MAIL FROM:<a@b.test> RET=HDRS BY=60;N\r\nRCPT TO:<alice@demo.test>\r\nRCPT TO:<nobody@demo.test> NOTIFY=DELAY\r\n"
+		"RCPT TO:<bob@demo.test> NOTIFY=NEVER\r\nDATA\r\n.\r\nQUIT\r\n"), "220 250 250 250 550 250 354 250 221 ");
+	assert_int_equal(f.n_dsn, 2);
+	assert_true(f.notify[0] == 0 && f.notify[1] == NOTIFY_NEVER);
+	assert_int_equal(f.wishes.ret, RET_HDRS);
+	assert_true(f.wishes.by_mode == BY_NOTIFY && f.wishes.by_s >= 1800000060);
+	replies(STR(HELLO "MAIL FROM:<a@b.test> RET=HDRS\r\nRCPT TO:<alice@demo.test> NOTIFY=DELAY\r\nRSET\r\n" ENVELOPE "DATA\r\n.\r\nQUIT\r\n"),
+		"220 250 250 250 250 250 250 354 250 221 ");
+	assert_int_equal(f.n_dsn, 0);
+	assert_true(f.wishes.ret == RET_NOT_GIVEN && f.wishes.by_mode == BY_NONE);
+}
+
 static void fits(const char *bytes, size_t n)
 {
 	assert_int_equal(f.letter.n, n);
@@ -359,6 +375,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(letter, setup, teardown), cmocka_unit_test_setup_teardown(states, setup, teardown),
+		cmocka_unit_test_setup_teardown(wishes, setup, teardown),
 		cmocka_unit_test_setup_teardown(chunks, setup, teardown), cmocka_unit_test_setup_teardown(binary_letters, setup, teardown),
 		cmocka_unit_test_setup_teardown(refused_chunks_are_swallowed, setup, teardown),
 		cmocka_unit_test_setup_teardown(chunks_beyond_the_size, setup, teardown),

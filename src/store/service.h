@@ -134,6 +134,7 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(audited, AUDITED)                                                                                            \
 	X(audit_list, AUDIT_LIST)                                                                                      \
 	X(account_find, ACCOUNT_FIND) \
+	X(queue_command, QUEUE_COMMAND) \
 	X(backup_begin, BACKUP_BEGIN)                                                                                  \
 	X(backup_accounts, BACKUP_ACCOUNTS)                                                                            \
 	X(backup_rows, BACKUP_ROWS)                                                                                    \

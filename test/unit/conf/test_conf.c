@@ -403,6 +403,29 @@ static void test_hops(void **state)
 	}
 }
 
+static void test_hops_of_a_command(void **state)
+{
+	struct conf_hops hops;
+	struct arena a;
+	struct buf why;
+
+	(void)state;
+	arena_init(&a, "test", 10000);
+	buf_init(&why, 1000);
+	assert_true(conf_hops_parse(STR(" [A.b]:26  c.d "), &a, &hops, &why));
+	assert_int_equal(hops.n, 2);
+	assert_str(hops.v[0].host, "a.b");
+	assert_int_equal(hops.v[0].port, 26);
+	assert_true(hops.v[1].mx);
+	assert_int_equal(hops.v[1].port, 25);
+	assert_false(conf_hops_parse(STR(" "), &a, &hops, &why));
+	assert_false(conf_hops_parse(STR("1.b 2.b 3.b 4.b 5.b 6.b 7.b 8.b 9.b"), &a, &hops, &why));
+	assert_false(conf_hops_parse(STR("[a.b"), &a, &hops, &why));
+	assert_true(why.n > 0);
+	buf_fini(&why);
+	arena_fini(&a);
+}
+
 static void test_routes(void **state)
 {
 	struct conf *c = good(LEAST "route one.test { rate 7 }\nroute deep.sub.test Two.Test { next_hop [a.b] }\nroute *.sub.test { source s; connections 9 }\n"
@@ -610,6 +633,7 @@ int main(void)
 		cmocka_unit_test(test_show_text),
 		cmocka_unit_test(test_schema),
 		cmocka_unit_test(test_hops),
+		cmocka_unit_test(test_hops_of_a_command),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_too_many_blocks),

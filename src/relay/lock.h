@@ -38,6 +38,8 @@ struct locks *locks_open(const struct locks_opts *o);
 void locks_close(struct locks *l); /* no plan may be in use; its tasks end in the scheduler's next turns */
 void locks_reconfigured(struct locks *l, const struct conf *conf);
 void locks_set_dns(struct locks *l, struct dns *dns);
+/* A policy that an earlier life of this role has fetched. */
+void locks_remember(struct locks *l, const struct ipc_sts_remember *m);
 
 enum lock_verdict {
 	LOCK_GO,
@@ -69,6 +71,7 @@ struct lock_plan {
 	uint8_t sts_trouble;		  /* TLSRPT_* when a policy is announced and cannot be had; 0: none */
 	struct ipc_tls_fact *facts;	  /* of finished handshakes, for delivery.tls_facts */
 	size_t n_facts;
+	const struct ipc_sts_known *fresh; /* a policy that was fetched for this plan, for the reply's sts; NULL: none was */
 };
 
 /* Looks for the MTA-STS policy. LATER and NEVER fill said. */
@@ -87,11 +90,11 @@ struct lock_host {
 	const char *host; /* "" for an address */
 	uint16_t port;
 	enum lock aim;		 /* what the session will be when the handshake is as demanded */
+	bool tls_wanted;	 /* false: a route says not to begin TLS even where it is offered */
 	bool tls_demanded;	 /* no letter goes without TLS */
 	bool needs_requiretls;	 /* the server must announce REQUIRETLS (RFC 8689 4.2.1) and MAIL FROM carries it */
 	bool sts_tested;	 /* the policy's mode is testing: what fails is reported and forgiven */
 	struct tls_client client;
-	const char *sni;
 	struct str policy_text; /* TLSA records, for reports */
 	uint8_t policy;		/* TLSRPT_POLICY_* */
 };

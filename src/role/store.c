@@ -110,7 +110,8 @@ static struct store_limits limits_of(const struct store_role *r)
 		.quota_messages = c->limits.quota_messages, .disk_reserve = c->disk_reserve_size,
 		.sent_window_ms = c->store.sent_window_ms, .pop_messages_max = c->limits.pop_messages_max, .pop_login_delay_ms = c->limits.pop_login_delay_ms,
 		.keep_expunged_ms = c->store.keep_expunged_ms, .keep_audit_ms = c->store.keep_audit_ms, .command_ms = c->timeouts.command_ms,
-		.hostname = c->hostname };
+		.keep_history_ms = c->queue.keep_history_ms, .suppress_after = c->queue.suppress_after, .suppress_ms = c->queue.suppress_ms,
+		.forwarding = c->queue.forwarding, .hostname = c->hostname };
 
 	memcpy(l.quota_warnings, c->limits.quota_warnings.v, c->limits.quota_warnings.n);
 	return l;

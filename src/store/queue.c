@@ -6,6 +6,7 @@
 #include "store/queue.h"
 
 #include "store/deliver.h"
+#include "store/lane.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,86 +14,11 @@
 #define WORK_MAX ((size_t)64 << 20)
 #define DELIVERY_ID_MAX 32
 
-static struct shard *shard_of(struct partition *p)
-{
-	struct lane *l = (struct lane *)(void *)((char *)p - offsetof(struct lane, part));
-
-	return (struct shard *)(void *)((char *)l - offsetof(struct shard, lane));
-}
-
-static uint64_t lane_number(const struct shard *s)
-{
-	return PARTITION_LANE(s->number);
-}
-
-static struct key ref_of(const struct shard *s, uint64_t blob, uint64_t id)
-{
-	return key_ref(blob, lane_number(s), (uint32_t)(id >> 32), (uint32_t)id);
-}
-
-static void prepare(struct partition *p, struct engine_batch *b)
-{
-	struct buf v;
-
-	buf_init(&v, 64);
-	counter_encode(shard_of(p)->lane.next, &v);
-	engine_put(b, STR("c"), buf_str(&v));
-	buf_fini(&v);
-}
-
-static void failed(struct partition *p, const struct engine_batch *b, const struct engine_batch *forming)
-{
-	struct shard *s = shard_of(p);
-
-	s->stats.n_failed_commits++;
-	s->lane.open = false;
-	shard_repair(s, lane_number(s), b, forming);
-}
-
-static const struct partition_ops lane_calls = { prepare, NULL, failed, NULL };
-
-bool lane_open(struct shard *s)
-{
-	struct lane *l = &s->lane;
-	struct buf v;
-
-	partition_open(&l->part, s->port, lane_number(s), &lane_calls);
-	l->next = 1;
-	buf_init(&v, 64);
-	l->open = !engine_get(s->port, NULL, lane_number(s), STR("c"), &v) || counter_decode(buf_str(&v), &l->next);
-	buf_fini(&v);
-	return l->open;
-}
-
-void lane_fini(struct shard *s)
-{
-	partition_fini(&s->lane.part);
-	vec_free(&s->lane.busy);
-}
-
-/* After a failed commit the lane is opened anew, once its repair is done and nobody waits at it. */
-static bool lane_ready(struct shard *s)
-{
-	if (s->lane.open)
-		return true;
-	if (shard_repairing(s, lane_number(s)))
-		return false;
-	partition_fini(&s->lane.part);
-	return lane_open(s);
-}
-
-static SUSPENDS enum outcome lane_commit(struct shard *s)
-{
-	uint64_t serial = partition_stage(&s->lane.part);
-
-	return partition_wait(&s->lane.part, serial) ? OK : TRY_LATER;
-}
-
 /* ---- in */
 
 static void put_rows(struct shard *s, uint64_t id, const struct queued_row *row)
 {
-	struct engine_batch *b = partition_batch(&s->lane.part);
+	struct engine_batch *b = lane_batch(s);
 	char done[QUEUED_RCPTS_MAX] = { 0 };
 	struct buf v;
 
@@ -100,13 +26,13 @@ static void put_rows(struct shard *s, uint64_t id, const struct queued_row *row)
 	queued_row_encode(row, &v);
 	engine_put(b, KEY_STR(key_u64(key_of('Q'), id)), buf_str(&v));
 	engine_put(b, KEY_STR(key_u64(key_of('T'), id)), str_of(done, row->n_rcpts));
-	engine_ref_put(b, KEY_STR(ref_of(s, row->blob, id)), STR(""));
+	engine_ref_put(b, KEY_STR(lane_ref(s, row->blob, id)), STR(""));
 	buf_fini(&v);
 }
 
 static enum outcome fill_row(struct shard *s, const struct ipc_queue_put *q, struct arena *a, struct queued_row *row)
 {
-	struct engine_batch *b = partition_batch(&s->lane.part);
+	struct engine_batch *b = lane_batch(s);
 
 	*row = (struct queued_row){ .trace = q->trace,
 		.date_s = q->date_s,
@@ -260,7 +186,7 @@ static SUSPENDS uint32_t deliver_all(struct delivering_all *d)
 static void settle_rows(struct delivering_all *d, uint32_t left)
 {
 	struct shard *s = d->shard;
-	struct engine_batch *b = partition_batch(&s->lane.part);
+	struct engine_batch *b = lane_batch(s);
 
 	if (left) {
 		engine_put(b, KEY_STR(key_u64(key_of('T'), d->id)), str_of(d->done, d->row->n_rcpts));
@@ -268,7 +194,7 @@ static void settle_rows(struct delivering_all *d, uint32_t left)
 	}
 	engine_del(b, KEY_STR(key_u64(key_of('Q'), d->id)));
 	engine_del(b, KEY_STR(key_u64(key_of('T'), d->id)));
-	engine_ref_del(b, KEY_STR(ref_of(s, d->row->blob, d->id)));
+	engine_ref_del(b, KEY_STR(lane_ref(s, d->row->blob, d->id)));
 	engine_ref_put(b, KEY_STR(key_garbage(shard_now_s(s), d->row->blob)), STR(""));
 }
 

@@ -6,8 +6,6 @@
 #include "store/rows.h"
 #include "store/shard.h"
 
-bool lane_open(struct shard *s) MUST_USE; /* false: its counter does not decode */
-void lane_fini(struct shard *s);
 /* OK: the letter is durable in the lane. */
 SUSPENDS enum outcome queue_put(struct shard *s, const struct ipc_queue_put *q, uint64_t *id) MUST_USE;
 /* A letter of a backup, whose body is there. Nobody has got it: whoever has remembers its delivery. */

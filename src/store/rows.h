@@ -30,7 +30,11 @@
  *   c                counter                        f fingerprint account   no value: who has pinned the certificate
  * In a queue lane's:
  *   Q id             queued_row                     T id             a byte a recipient: 1 when done
- *   c                counter
+ *   c                counter: of letters of both kinds
+ *   O id             out_letter_row: a letter that leaves    O id group       out_group_row (both: store/outgoing_rows.h)
+ *   P id             its prefix                              t trace          counter: the id of the letter of that trace
+ *   h id group n     out_event_row: what happened to a group
+ *   f time id        the trace of a letter that is through since then: its history and its t row go by it
  * In the references' space:
  *   R blob owner mailbox uid   (no value)           G time blob      (no value) may be garbage since then
  *   Y time account mailbox uid (no value)           a Z row by its age; uid UINT32_MAX: a W row

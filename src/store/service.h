@@ -90,6 +90,16 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(queue_put, QUEUE_PUT)                                                                                        \
 	X(queue_list, QUEUE_LIST)                                                                                      \
 	X(queue_deliver, QUEUE_DELIVER)                                                                                \
+	X(queue_send, QUEUE_SEND) \
+	X(queue_load, QUEUE_LOAD) \
+	X(queue_read, QUEUE_READ) \
+	X(queue_body, QUEUE_BODY) \
+	X(queue_begin, QUEUE_BEGIN) \
+	X(queue_settle, QUEUE_SETTLE) \
+	X(queue_reported, QUEUE_REPORTED) \
+	X(queue_change, QUEUE_CHANGE) \
+	X(queue_page, QUEUE_PAGE) \
+	X(history_find, HISTORY_FIND) \
 	X(mailboxes, MAILBOXES)                                                                                        \
 	X(mailbox_create, MAILBOX_CREATE)                                                                              \
 	X(mailbox_delete, MAILBOX_DELETE)                                                                              \

@@ -7,6 +7,7 @@
 #include "base/die.h"
 #include "store/account.h"
 #include "store/deleted.h"
+#include "store/outgoing_rows.h"
 
 #include <string.h>
 
@@ -68,23 +69,37 @@ bool shard_repairing(struct shard *s, uint64_t owner)
 	return false;
 }
 
+/* A letter for several accounts, or one that leaves. */
+static bool lane_holds(struct shard *s, uint64_t lane, uint64_t id, uint64_t blob)
+{
+	struct out_letter_row row;
+	struct buf v;
+	bool holds;
+
+	buf_init(&v, SIZE_MAX);
+	holds = engine_get(s->port, NULL, lane, KEY_STR(key_u64(key_of('Q'), id)), &v) ||
+		(engine_get(s->port, NULL, lane, KEY_STR(key_out_letter(id)), &v) && out_letter_row_decode(buf_str(&v), &row) && row.blob == blob);
+	buf_fini(&v);
+	return holds;
+}
+
 /* Does the owner have a row that uses the body as the reference says? */
 static bool ref_holds(struct shard *s, uint64_t owner, struct key ref)
 {
 	struct cur c = cur_of(str_from(KEY_STR(ref), 1));
 	uint64_t blob = cur_be64(&c), of = cur_be64(&c);
 	uint32_t mailbox = cur_be32(&c), uid = cur_be32(&c);
-	bool lane = owner >= PARTITION_LANE(0);
-	struct key row = lane ? key_u64(key_of('Q'), (uint64_t)mailbox << 32 | uid) : key_message('M', mailbox, uid);
 	struct message_row m;
 	struct buf v;
 	bool holds;
 
 	die_unless(cur_done(&c) && of == owner, "repair: reference of another");
+	if (owner >= PARTITION_LANE(0))
+		return lane_holds(s, owner, (uint64_t)mailbox << 32 | uid, blob);
 	buf_init(&v, SIZE_MAX);
-	holds = engine_get(s->port, NULL, owner, KEY_STR(row), &v) &&
-		(lane || (message_row_decode(buf_str(&v), &m) && m.blob == blob));
-	if (!holds && !lane)
+	holds = engine_get(s->port, NULL, owner, KEY_STR(key_message('M', mailbox, uid)), &v) && message_row_decode(buf_str(&v), &m) &&
+		m.blob == blob;
+	if (!holds)
 		holds = deleted_holds(s, owner, mailbox, uid, blob);
 	buf_fini(&v);
 	return holds;

@@ -3,6 +3,7 @@
 #define SALLYPORT_STORE_SHARD_H
 
 #include "base/map.h"
+#include "store/rows.h"
 #include "store/handle.h"
 #include "store/partition.h"
 #include "store/store.h"
@@ -22,6 +23,10 @@ struct lane {
 	uint64_t next;		   /* id */
 	struct VEC(uint64_t) busy; /* ids that are being delivered */
 	bool open;
+	struct map rows;	 /* staged and not durable (store/lane.h), by key */
+	struct node staged;	 /* the same, in the order of their serials */
+	uint32_t post_life;	 /* of the post that reads the queue: an earlier one puts nothing in any more */
+	struct key expired;	 /* finished letters up to here are gone from history (store/outgoing_history.c) */
 };
 
 struct audit {

@@ -9,7 +9,8 @@
 #include "store/backup.h"
 #include "store/deleted.h"
 #include "store/garbage.h"
-#include "store/queue.h"
+#include "store/lane.h"
+#include "store/outgoing_history.h"
 #include "store/restore.h"
 #include "store/service.h"
 
@@ -73,6 +74,14 @@ static SUSPENDS void prune_audit(struct store *s)
 			task_yield(s->sched);
 }
 
+static SUSPENDS void expire_history(struct store *s)
+{
+	for (bool more = true; more && !s->shard.closing;) {
+		history_expire_step(&s->shard, &more);
+		task_yield(s->sched);
+	}
+}
+
 static void janitor(void *arg)
 {
 	struct store *s = arg;
@@ -94,6 +103,7 @@ static void janitor(void *arg)
 			head_ms = sched_now_ms(s->sched) + HEAD_EVERY_MS;
 		}
 		if (!s->keep_garbage && sched_now_ms(s->sched) >= collect_ms) {
+			expire_history(s);
 			store_collect(s);
 			collect_ms = sched_now_ms(s->sched) + COLLECT_EVERY_MS;
 		}

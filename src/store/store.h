@@ -28,6 +28,10 @@ struct store_limits {
 	uint64_t disk_reserve; /* bytes that stay free */
 	int64_t keep_expunged_ms;
 	int64_t keep_audit_ms; /* 0: for ever */
+	int64_t keep_history_ms; /* of letters that left; 0: none is kept */
+	uint32_t suppress_after; /* failures of an address that end the sending to it; 0: never */
+	int64_t suppress_ms;
+	bool forwarding; /* aliases may lead to addresses elsewhere */
 	int64_t command_ms; /* timeouts.command */
 	struct str hostname;       /* postmaster there is the first domain's (RFC 5321 4.5.1); kept */
 	uint64_t cache_size; /* bytes of accounts and views in memory; 0: 256 MiB */

@@ -8,6 +8,7 @@
 #include "mail/index.h"
 #include "store/garbage.h"
 #include "store/names.h"
+#include "store/outgoing_rows.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -838,7 +839,8 @@ static void check_ref(struct run *r, struct key ref, struct buf *v)
 	struct deleted_row d;
 	bool found;
 
-	if (lane && !get(r, owner, key_u64(key_of('Q'), (uint64_t)mailbox << 32 | uid), v))
+	if (lane && !get(r, owner, key_u64(key_of('Q'), (uint64_t)mailbox << 32 | uid), v) &&
+		!get(r, owner, key_out_letter((uint64_t)mailbox << 32 | uid), v))
 		bad(r, "V5", "body %" PRIu64 " is referenced by a queued letter that is not there", blob);
 	if (lane)
 		return;

@@ -57,7 +57,7 @@ static bool receive_channels(struct client *c, int fd)
 	}
 }
 
-bool client_open(struct client *c, struct str run_dir)
+bool client_connect(struct client *c, struct str run_dir)
 {
 	int fd = connect_to(run_dir);
 	bool ok;

@@ -17,7 +17,7 @@ struct client {
 };
 
 /* Connects to run_dir/control.sock. False: why is printed. */
-bool client_open(struct client *c, struct str run_dir);
+bool client_connect(struct client *c, struct str run_dir);
 void client_close(struct client *c);
 /* A call to a role; prints what went wrong between the processes (not: an outcome of the request itself). */
 enum outcome client_call(struct client *c, enum role to, int type, const void *msg, void *reply) MUST_USE;

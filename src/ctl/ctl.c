@@ -85,7 +85,7 @@ static const struct command run_commands[] = {
 
 static const struct command *const families[] = {
 	run_commands, ctl_start_commands,
-	ctl_config_commands, ctl_watch_commands, ctl_audit_commands, ctl_directory_commands, ctl_undelete_commands, ctl_queue_commands,
+	ctl_config_commands, ctl_watch_commands, ctl_audit_commands, ctl_directory_commands, ctl_undelete_commands,
 	ctl_account_commands, ctl_backup_check_commands, ctl_prune_commands, ctl_backup_commands, ctl_restore_commands, ctl_move_commands,
 };
 #define N_FAMILIES (sizeof families / sizeof *families)
@@ -197,7 +197,7 @@ static int run_command(struct ctl *c, const struct command *cmd)
 		return cmd->run(c);
 	if (!read_conf(c))
 		return 1;
-	if (cmd->needs == ONLINE && !client_open(&c->client, c->conf->run_dir)) {
+	if (cmd->needs == ONLINE && !client_connect(&c->client, c->conf->run_dir)) {
 		conf_free(c->conf);
 		return 1;
 	}

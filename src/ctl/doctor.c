@@ -101,7 +101,7 @@ static void ask_server(struct doctor *d)
 {
 	struct client *client = mem_new(struct client);
 
-	if (!client_open(client, d->conf->run_dir)) { /* why is on standard error */
+	if (!client_connect(client, d->conf->run_dir)) { /* why is on standard error */
 		report_error(&d->report, "server", "start it: sallyport run, or systemctl start sallyport", "no server answers");
 	} else {
 		for (size_t i = 0; i < client->n_roles; i++)

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/file.h"
-#include "ctl/json.h"
 #include "ctl/options.h"
 #include "mail/path.h"
 

@@ -2,7 +2,6 @@
 #include "ctl/records.h"
 
 #include "base/die.h"
-#include "ctl/json.h"
 #include "ctl/report.h"
 
 #include <sys/socket.h>

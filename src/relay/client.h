@@ -22,7 +22,6 @@
 #define CLIENT_FLIGHT_MAX 16384	     /* bytes of commands sent before their replies are read (RFC 2920 3.1: no deadlock) */
 #define CLIENT_BDAT_SIZE 262144	     /* a chunk (RFC 3030) */
 #define CLIENT_BDAT_FLIGHT_MAX 32768 /* a letter up to here rides with its envelope */
-#define CLIENT_SCRAM_ITERATIONS_MAX 300000 /* a server that demands more is not logged in at: its exchange would stop all others */
 
 /* What the other server has said it can do. */
 enum {
@@ -67,9 +66,8 @@ struct client {
 
 	uint32_t can;	       /* CLIENT_* bits, of the last hello */
 	uint64_t size_max;     /* SIZE: of a letter; 0: not said */
-	uint32_t rcpt_max;     /* LIMITS (RFC 9422): recipients of a letter, 0: not said */
+	uint32_t rcpt_max;     /* LIMITS (RFC 9422): recipients of a letter, 0: not said. All are of one domain, so RCPTDOMAINMAX is met */
 	uint32_t mail_max;     /* letters of a session, likewise */
-	uint32_t rcpt_domain_max; /* domains among a letter's recipients, likewise */
 	uint32_t by_min_s;     /* DELIVERBY's least time */
 	char name[256];	       /* as it calls itself in the reply to hello: our own is a loop */
 	struct client_reply reply; /* the last */
@@ -108,12 +106,13 @@ struct client_sent {
 	bool usable;   /* another letter may be sent here */
 	bool again;    /* WAITING recipients are so only because this connection takes no more: another one may at once */
 	bool unknown;  /* WAITING recipients may have it: the connection ended behind the letter's last byte. No other host is asked then */
-	bool unsuited; /* nothing was sent: this host lacks what the letter demands (REQUIRETLS, SMTPUTF8, 8BITMIME ...); another host may have it */
+	bool unsuited; /* nothing was sent: this host lacks what the letter demands (REQUIRETLS, SMTPUTF8 ...); another host may have it */
 };
 /* One letter to n recipients, in as many transactions as the other side's limits ask for. results: one for each recipient, in their order: number,
  * state, code, status, text (both in the arena); report is 0. code 0: the text is ours and no server's. Without DSN at the peer, recipients with NOTIFY=SUCCESS become RELAYED
  * (RFC 3461 5.2.2). A connection that ends behind the letter's last byte leaves WAITING with a text that says so: it may have arrived. */
-SUSPENDS void client_send(struct client *c, const struct client_letter *l, struct arena *a, struct ipc_rcpt_result *results, struct client_sent *out);
+SUSPENDS void client_send(struct client *c, const struct client_letter *l, struct arena *a, struct ipc_rcpt_result *results,
+	struct client_sent *out);
 
 /* RSET: whether a connection that was kept is still alive. */
 SUSPENDS enum client_end client_reset(struct client *c) MUST_USE;

@@ -1,17 +1,12 @@
-/* role/fetch.c - the role that speaks HTTPS with other servers: wiring only; the work is in fetch/.
- *
- * The authorities it trusts are read once, in open, since no file can be opened later: those of a new configuration count from the next start.
- */
+/* role/fetch.c - the role that speaks HTTPS with other servers: wiring only; the work is in fetch/. */
 #include "base/die.h"
-#include "fetch/service.h"
+#include "ipc_gen.h"
 #include "role/host.h"
 
 #include <stdlib.h>
 
 struct fetch_role {
 	struct host *host;
-	struct tls_authorities *authorities;
-	struct fetch_service fetch;
 	struct ipc_service service;
 	ipc_handler *handlers[IPC_TYPE_COUNT];
 };
@@ -19,18 +14,9 @@ struct fetch_role {
 static void *fetch_open(struct host *h)
 {
 	struct fetch_role *r = mem_new(struct fetch_role);
-	const struct conf *c = h->conf->conf;
-	char why[256];
 
 	r->host = h;
-	r->authorities = tls_authorities_open(c->tls.authorities, why);
-	if (why[0])
-		log_warning(&h->log, "authorities", "%s", why);
-	if (!r->authorities)
-		r->authorities = tls_authorities_open((struct str){ 0 }, why);
-	r->fetch = (struct fetch_service){ https_open(h->sched, r->authorities), c->timeouts.https_ms };
-	fetch_handlers(r->handlers);
-	r->service = (struct ipc_service){ .ctx = &r->fetch, .handlers = r->handlers };
+	r->service = (struct ipc_service){ .ctx = r, .handlers = r->handlers };
 	return r;
 }
 
@@ -47,13 +33,6 @@ static bool fetch_go(void *self)
 	return true;
 }
 
-static void fetch_reconfigured(void *self)
-{
-	struct fetch_role *r = self;
-
-	r->fetch.timeout_ms = r->host->conf->conf->timeouts.https_ms;
-}
-
 static void fetch_stop(void *self, int64_t grace_ms)
 {
 	struct fetch_role *r = self;
@@ -64,11 +43,7 @@ static void fetch_stop(void *self, int64_t grace_ms)
 
 static void fetch_close(void *self)
 {
-	struct fetch_role *r = self;
-
-	https_close(r->fetch.https);
-	tls_authorities_close(r->authorities);
-	free(r);
+	free(self);
 }
 
 const struct host_ops fetch_ops = {
@@ -76,7 +51,6 @@ const struct host_ops fetch_ops = {
 	.open = fetch_open,
 	.service = fetch_service,
 	.go = fetch_go,
-	.reconfigured = fetch_reconfigured,
 	.stop = fetch_stop,
 	.close = fetch_close,
 };

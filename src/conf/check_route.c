@@ -69,10 +69,10 @@ static void check_route_tls(struct conf_parser *p, const struct conf_route *r)
 static void check_login(struct conf_parser *p, const struct conf_route *r)
 {
 	bool verified = r->tls == CONF_ROUTE_TLS_VERIFY || r->tls == CONF_ROUTE_TLS_DANE;
+	const char *name = r->domains[0].p[0] != '*' ? r->domains[0].p : "smarthost";
 
 	if (r->login.n && !r->password_file.n)
-		conf_error(p, r->line, "login without a password; add: password_file /etc/sallyport/keys/%s.password", r->n_domains && r->domains[0].p[0] != '*' ?
-			r->domains[0].p : "smarthost");
+		conf_error(p, r->line, "login without a password; add: password_file /etc/sallyport/keys/%s.password", name);
 	if (!r->login.n && r->password_file.n)
 		conf_error(p, r->line, "password_file without a login; add: login NAME");
 	if (r->login.n && !r->hops.n)

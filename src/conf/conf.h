@@ -321,10 +321,6 @@ const struct conf_source *conf_source_find(const struct conf *c, struct str name
  * sender_domain in A-labels; empty for reports, whose sender is null. */
 size_t conf_sources_for(const struct conf *c, const struct conf_route *route, struct str sender_domain, uint16_t out[CONF_SOURCES_MAX]);
 
-/* A route that a letter was given by command: "hop hop ...", as next_hop has them; a port that is left out is 25. The hosts are in the arena. False:
- * why has got the reason. */
-bool conf_hops_parse(struct str text, struct arena *arena, struct conf_hops *out, struct buf *why);
-
 /* What is wrong with a text: lines "file:line: what; suggestion\n". */
 struct conf_errors {
 	struct buf text; /* the first CONF_ERRORS_MAX of them */

@@ -67,8 +67,8 @@ const struct conf_block conf_blocks[] = {
 		   "fits every domain below example.org, at any depth, and not itself; `*` fits all. Domains without a route are found by their "
 		   "MX records. The block may be repeated." },
 	{ "source", "`source NAME { }` is an address that letters leave from. A letter leaves from a source that lists its sender's domain; when none "
-		    "does, from one that lists no domains; when there is none of these either, from the address that the system chooses. Several that fit take turns. A "
-		    "route may name one for all its letters. The block may be repeated." },
+		    "does, from one that lists no domains; when there is none of these either, from the address that the system chooses. Several that "
+		    "fit take turns. A route may name one for all its letters. The block may be repeated." },
 	{ "limits", "What a single letter, session, address or account may use." },
 	{ "timeouts", "How long is waited." },
 };

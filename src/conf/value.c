@@ -657,27 +657,6 @@ bool conf_value_parse(const struct conf_setting *s, const struct conf_words *wor
 	return true;
 }
 
-bool conf_hops_parse(struct str text, struct arena *arena, struct conf_hops *out, struct buf *why)
-{
-	struct conf_setting s = *conf_setting_find("route", STR("next_hop"));
-	struct conf_words words = { 0 };
-	struct str rest = text;
-
-	s.offset = 0;
-	while (words.n < CONF_WORDS_MAX && str_split(&rest, ' ', &words.v[words.n]))
-		words.n += words.v[words.n].n > 0;
-	if (!words.n) {
-		buf_addz(why, "no host is named");
-		return false;
-	}
-	if (!conf_value_parse(&s, &words, arena, out, why))
-		return false;
-	for (size_t i = 0; i < out->n; i++)
-		if (!out->v[i].port)
-			out->v[i].port = conf_service_port(CONF_SMTP);
-	return true;
-}
-
 void conf_value_show(const struct conf_setting *s, const void *base, struct buf *out)
 {
 	types[s->type].show(s, (const char *)base + s->offset, out);

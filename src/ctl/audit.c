@@ -3,19 +3,10 @@
 #include "ctl/ctl_impl.h"
 
 #include "audit/chain.h"
+#include "ctl/text.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static void put_time(int64_t us, char out[32])
-{
-	time_t t = (time_t)(us / 1000000);
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
 
 static void put_hex(struct str hash, char out[2 * AUDIT_HASH_SIZE + 1])
 {
@@ -24,29 +15,19 @@ static void put_hex(struct str hash, char out[2 * AUDIT_HASH_SIZE + 1])
 		snprintf(out + 2 * i, 3, "%02x", (unsigned char)hash.p[i]);
 }
 
-/* What came over the network is data: nothing of it may steer a terminal or pretend to be another line. */
-static void put_escaped(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c < 0x20 || c == 0x7f || c == '\\')
-			printf("\\x%02x", c);
-		else
-			putchar(c);
-	}
-}
-
 static void print_entry(const struct ipc_audit_entry *e)
 {
-	char when[32];
+	struct buf b;
 
-	put_time(e->time_us, when);
-	printf("%llu\t%s\t%s\t", (unsigned long long)e->seq, when, audit_kind_name(e->kind));
-	put_escaped(e->who);
-	printf("\t%.*s\t%.*s\t", STR_ARG(e->service.n ? e->service : STR("-")), STR_ARG(e->ip.n ? e->ip : STR("-")));
-	put_escaped(e->text);
-	printf("\n");
+	buf_init(&b, 8000);
+	buf_addf(&b, "%llu\t", (unsigned long long)e->seq);
+	text_time(&b, e->time_us / 1000000);
+	buf_addf(&b, "\t%s\t", audit_kind_name(e->kind));
+	text_add(&b, e->who);
+	buf_addf(&b, "\t%.*s\t%.*s\t", STR_ARG(e->service.n ? e->service : STR("-")), STR_ARG(e->ip.n ? e->ip : STR("-")));
+	text_add(&b, e->text);
+	printf("%.*s\n", STR_ARG(buf_str(&b)));
+	buf_fini(&b);
 }
 
 /* Calls each for every record; the last reply stays in *r. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/file.h"
+#include "ctl/json.h"
 #include "ctl/options.h"
 #include "mail/path.h"
 

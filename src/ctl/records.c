@@ -2,6 +2,7 @@
 #include "ctl/records.h"
 
 #include "base/die.h"
+#include "ctl/json.h"
 #include "ctl/report.h"
 
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 /* ctl/report.c - findings of a command. See the header. */
 #include "ctl/report.h"
 
-#include "mail/utf8.h"
+#include "ctl/json.h"
 
 #include <stdio.h>
 
@@ -19,24 +19,6 @@ void report_init(struct report *r, bool json)
 void report_fini(struct report *r)
 {
 	buf_fini(&r->out);
-}
-
-void json_add(struct buf *out, struct str s)
-{
-	bool utf8 = mail_utf8_ok(s);
-
-	buf_addc(out, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c == '"' || c == '\\')
-			buf_addf(out, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			buf_addf(out, "\\u%04x", c);
-		else
-			buf_addc(out, c < 0x80 || utf8 ? (char)c : '?');
-	}
-	buf_addc(out, '"');
 }
 
 static void add_json(struct report *r, enum report_level level, const char *check, struct str text, const char *way_out)

@@ -36,7 +36,4 @@ void report_print_json(struct report *r); /* the array alone, with a newline */
 #define report_problem(r, check, way_out, ...) \
 	report_add((r), (r)->strict ? REPORT_ERROR : REPORT_WARNING, (check), (way_out), __VA_ARGS__)
 
-/* Appends a JSON string with its quotes; bytes that are no UTF-8 text become '?'. */
-void json_add(struct buf *out, struct str s);
-
 #endif

@@ -1,10 +1,10 @@
 /* ctl/undelete.c - command: what was deleted comes back, as long as store keeps it (store.keep_expunged). */
 #include "ctl/ctl_impl.h"
 
+#include "ctl/text.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct wanted {
 	const char *mailbox;
@@ -12,35 +12,6 @@ struct wanted {
 	bool list, account;
 	const char *address;
 };
-
-/* "2026-11-22", "2026-11-22T10:00:00Z" (the server's time without Z), or "3h" and "2d": so long ago. */
-static bool parse_since(const char *word, int64_t *out)
-{
-	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
-	static const struct {
-		char unit;
-		int64_t s;
-	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 604800 } };
-	size_t n = strlen(word);
-	uint32_t count;
-
-	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-		struct tm t = { .tm_isdst = -1 };
-		const char *end = strptime(word, forms[i], &t);
-
-		if (!end || *end)
-			continue;
-		*out = i == 0 ? timegm(&t) : mktime(&t);
-		return true;
-	}
-	for (size_t i = 0; n > 1 && i < sizeof units / sizeof *units; i++)
-		if (word[n - 1] == units[i].unit && str_to_u32(str_of(word, n - 1), &count)) {
-			*out = time(NULL) - (int64_t)count * units[i].s;
-			return true;
-		}
-	fprintf(stderr, "sallyport: --since %s: say a date (2026-11-22), a time (2026-11-22T10:00:00) or how long ago (3h, 2d)\n", word);
-	return false;
-}
 
 static bool parse_words(struct ctl *c, struct wanted *w)
 {
@@ -55,7 +26,7 @@ static bool parse_words(struct ctl *c, struct wanted *w)
 		else if (strcmp(word, "--mailbox") == 0 && next && ++i)
 			w->mailbox = next;
 		else if (strcmp(word, "--since") == 0 && next && ++i) {
-			if (!parse_since(next, &w->since_s))
+			if (!text_parse_time("--since", next, &w->since_s))
 				return false;
 		} else if (word[0] != '-' && !w->address)
 			w->address = word;

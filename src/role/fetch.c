@@ -1,12 +1,17 @@
-/* role/fetch.c - the role that speaks HTTPS with other servers: wiring only; the work is in fetch/. */
+/* role/fetch.c - the role that speaks HTTPS with other servers: wiring only; the work is in fetch/.
+ *
+ * The authorities it trusts are read once, in open, since no file can be opened later: those of a new configuration count from the next start.
+ */
 #include "base/die.h"
-#include "ipc_gen.h"
+#include "fetch/service.h"
 #include "role/host.h"
 
 #include <stdlib.h>
 
 struct fetch_role {
 	struct host *host;
+	struct tls_authorities *authorities;
+	struct fetch_service fetch;
 	struct ipc_service service;
 	ipc_handler *handlers[IPC_TYPE_COUNT];
 };
@@ -14,9 +19,18 @@ struct fetch_role {
 static void *fetch_open(struct host *h)
 {
 	struct fetch_role *r = mem_new(struct fetch_role);
+	const struct conf *c = h->conf->conf;
+	char why[256];
 
 	r->host = h;
-	r->service = (struct ipc_service){ .ctx = r, .handlers = r->handlers };
+	r->authorities = tls_authorities_open(c->tls.authorities, why);
+	if (why[0])
+		log_warning(&h->log, "authorities", "%s", why);
+	if (!r->authorities)
+		r->authorities = tls_authorities_open((struct str){ 0 }, why);
+	r->fetch = (struct fetch_service){ https_open(h->sched, r->authorities), c->timeouts.https_ms };
+	fetch_handlers(r->handlers);
+	r->service = (struct ipc_service){ .ctx = &r->fetch, .handlers = r->handlers };
 	return r;
 }
 
@@ -33,6 +47,13 @@ static bool fetch_go(void *self)
 	return true;
 }
 
+static void fetch_reconfigured(void *self)
+{
+	struct fetch_role *r = self;
+
+	r->fetch.timeout_ms = r->host->conf->conf->timeouts.https_ms;
+}
+
 static void fetch_stop(void *self, int64_t grace_ms)
 {
 	struct fetch_role *r = self;
@@ -43,7 +64,11 @@ static void fetch_stop(void *self, int64_t grace_ms)
 
 static void fetch_close(void *self)
 {
-	free(self);
+	struct fetch_role *r = self;
+
+	https_close(r->fetch.https);
+	tls_authorities_close(r->authorities);
+	free(r);
 }
 
 const struct host_ops fetch_ops = {
@@ -51,6 +76,7 @@ const struct host_ops fetch_ops = {
 	.open = fetch_open,
 	.service = fetch_service,
 	.go = fetch_go,
+	.reconfigured = fetch_reconfigured,
 	.stop = fetch_stop,
 	.close = fetch_close,
 };

@@ -169,6 +169,7 @@ static const struct call calls[] = {
 	CALL_IF(socket, CONNECT, EQ(0, AF_INET)),
 	CALL_IF(socket, CONNECT, EQ(0, AF_INET6)),
 	CALL(connect, CONNECT),
+	REFUSE(socketpair, CONNECT, EPERM), /* libcurl's way to be woken by other threads */
 	CALL(bind, BIND),
 	CALL(accept, ACCEPT),
 	CALL(accept4, ACCEPT),

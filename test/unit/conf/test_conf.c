@@ -403,26 +403,23 @@ static void test_hops(void **state)
 	}
 }
 
-static void test_hops_of_a_command(void **state)
+static void test_hop_of_a_command(void **state)
 {
-	struct conf_hops hops;
+	static const char *const bad[] = { "", " ", "[a.b", "[a.b]:0", "a.b c.d", "a_b" };
+	struct conf_hop hop;
 	struct arena a;
-	struct buf why;
 
 	(void)state;
 	arena_init(&a, "test", 10000);
-	buf_init(&why, 1000);
-	assert_true(conf_hops_parse(STR(" [A.b]:26  c.d "), &a, &hops, &why));
-	assert_int_equal(hops.n, 2);
-	assert_str(hops.v[0].host, "a.b");
-	assert_int_equal(hops.v[0].port, 26);
-	assert_true(hops.v[1].mx);
-	assert_int_equal(hops.v[1].port, 25);
-	assert_false(conf_hops_parse(STR(" "), &a, &hops, &why));
-	assert_false(conf_hops_parse(STR("1.b 2.b 3.b 4.b 5.b 6.b 7.b 8.b 9.b"), &a, &hops, &why));
-	assert_false(conf_hops_parse(STR("[a.b"), &a, &hops, &why));
-	assert_true(why.n > 0);
-	buf_fini(&why);
+	assert_true(conf_hop_parse(STR("[A.b]:26"), &a, &hop));
+	assert_str(hop.host, "a.b");
+	assert_int_equal(hop.port, 26);
+	assert_false(hop.mx);
+	assert_true(conf_hop_parse(STR("c.d"), &a, &hop));
+	assert_true(hop.mx);
+	assert_int_equal(hop.port, 25);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(conf_hop_parse(str_z(bad[i]), &a, &hop));
 	arena_fini(&a);
 }
 
@@ -633,7 +630,7 @@ int main(void)
 		cmocka_unit_test(test_show_text),
 		cmocka_unit_test(test_schema),
 		cmocka_unit_test(test_hops),
-		cmocka_unit_test(test_hops_of_a_command),
+		cmocka_unit_test(test_hop_of_a_command),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_too_many_blocks),

@@ -3,6 +3,8 @@
 #include "ctl/records.h"
 #include "ctl/report.h"
 
+#include "ctl/json.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

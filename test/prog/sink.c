@@ -78,7 +78,7 @@ static void say(struct session *s, const char *line)
 	s->n_out += n;
 }
 
-static void end_letter(struct sink *k, struct session *s)
+static void take(struct sink *k, struct session *s)
 {
 	k->letters++;
 	k->recipients += s->n_rcpt;
@@ -86,12 +86,20 @@ static void end_letter(struct sink *k, struct session *s)
 	if (k->letters == 1)
 		k->first = k->last;
 	s->n_rcpt = 0;
+	say(s, "250 2.0.0 taken\r\n");
+}
+
+static void end_letter(struct sink *k, struct session *s)
+{
+	double t;
+
 	s->text = s->begun = false;
 	if (k->rate <= 0 || k->n_waiting == CONNECTIONS_MAX) {
-		say(s, "250 2.0.0 taken\r\n");
+		take(k, s);
 		return;
 	}
-	s->reply_at = k->next_at > k->last ? k->next_at : k->last;
+	t = now();
+	s->reply_at = k->next_at > t ? k->next_at : t;
 	k->next_at = s->reply_at + 1 / k->rate;
 	k->waiting[k->n_waiting++] = s;
 }
@@ -242,7 +250,7 @@ static int answer_waiting(struct sink *k)
 		}
 		k->waiting[i--] = k->waiting[--k->n_waiting];
 		s->reply_at = 0;
-		say(s, "250 2.0.0 taken\r\n");
+		take(k, s);
 		consume(k, s);
 		if (flush(k, s))
 			readable(k, s);

@@ -165,8 +165,8 @@ static void one_line(struct buf *b)
 static void test_json_of_hostile(void **state)
 {
 	struct ipc_queue_shown e = shown();
-	struct ipc_history_entry h = { .id = 17, .group = 2, .attempt = 1, .at_s = 1795341600, .domain = STR("far.test"), .rcpts = (void *)rcpts, .n_rcpts = 2,
-		.delivery = { .host = str_of(hostile, sizeof hostile - 1), .ip = STR("192.0.2.1"), .port = 25, .lock = LOCK_DANE, .lock_text = STR("}{") } };
+	struct ipc_history_entry h = { .id = 17, .group = 2, .attempt = 1, .at_s = 1795341600, .domain = STR("far.test"), .rcpts = (void *)rcpts,
+		.n_rcpts = 2, .delivery = { .host = str_of(hostile, sizeof hostile - 1), .ip = STR("192.0.2.1"), .port = 25, .lock = LOCK_DANE, .lock_text = STR("}{") } };
 	struct buf b;
 
 	(void)state;
@@ -182,8 +182,8 @@ static void test_json_of_hostile(void **state)
 
 static void test_event(void **state)
 {
-	struct ipc_history_entry h = { .id = 17, .group = 2, .attempt = 1, .at_s = 1795341600, .domain = STR("far.test"), .rcpts = (void *)rcpts, .n_rcpts = 1,
-		.from = { .local = STR("alice"), .domain = STR("here.test") },
+	struct ipc_history_entry h = { .id = 17, .group = 2, .attempt = 1, .at_s = 1795341600, .domain = STR("far.test"), .rcpts = (void *)rcpts,
+		.n_rcpts = 1, .from = { .local = STR("alice"), .domain = STR("here.test") },
 		.delivery = { .feedback = FEEDBACK_SLOW, .host = STR("mx\n.far.test"), .ip = STR("192.0.2.1"), .port = 25, .source = STR("192.0.2.9"),
 			.tls = STR("TLSv1.3 X"), .lock = LOCK_COUNT, .lock_text = STR("pinned"), .dns_ms = 1, .connect_ms = 2, .tls_ms = 3, .total_ms = 4,
 			.retry_s = 60 } };

@@ -35,6 +35,7 @@
  *   P id             its prefix                              t trace          counter: the id of the letter of that trace
  *   h id group n     out_event_row: what happened to a group
  *   f time id        the trace of a letter that is through since then: its history and its t row go by it
+ *   r day domain fact  counts of TLS sessions; n day: how many of them; s domain: an MTA-STS policy (all: store/tlsrpt.h)
  * In the references' space:
  *   R blob owner mailbox uid   (no value)           G time blob      (no value) may be garbage since then
  *   Y time account mailbox uid (no value)           a Z row by its age; uid UINT32_MAX: a W row

@@ -100,6 +100,12 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(queue_change, QUEUE_CHANGE) \
 	X(queue_page, QUEUE_PAGE) \
 	X(history_find, HISTORY_FIND) \
+	X(tlsrpt_add, TLSRPT_ADD) \
+	X(tlsrpt_list, TLSRPT_LIST) \
+	X(tlsrpt_read, TLSRPT_READ) \
+	X(tlsrpt_done, TLSRPT_DONE) \
+	X(sts_keep, STS_KEEP) \
+	X(sts_list, STS_LIST) \
 	X(mailboxes, MAILBOXES)                                                                                        \
 	X(mailbox_create, MAILBOX_CREATE)                                                                              \
 	X(mailbox_delete, MAILBOX_DELETE)                                                                              \

@@ -283,6 +283,13 @@ struct conf_timeouts {
 	int64_t https_ms;
 };
 
+/* Signatures of letters that our users send. */
+struct conf_dkim {
+	bool sign;
+	bool published_only; /* a key signs once its record is in DNS */
+	int64_t expire_ms;   /* x=; 0: none */
+};
+
 struct conf {
 	struct arena arena; /* owns all below */
 	struct str hostname;
@@ -298,6 +305,7 @@ struct conf {
 	struct conf_pools pools;
 	struct conf_store store;
 	struct conf_queue queue;
+	struct conf_dkim dkim;
 	struct conf_limits limits;
 	struct conf_timeouts timeouts;
 	struct conf_listener *listeners; /* in the order of the file */

@@ -69,6 +69,7 @@ const struct conf_block conf_blocks[] = {
 	{ "source", "`source NAME { }` is an address that letters leave from. A letter leaves from a source that lists its sender's domain; when none "
 		    "does, from one that lists no domains; when there is none of these either, from the address that the system chooses. Several that "
 		    "fit take turns. A route may name one for all its letters. The block may be repeated." },
+	{ "dkim", "How letters of users are signed." },
 	{ "limits", "What a single letter, session, address or account may use." },
 	{ "timeouts", "How long is waited." },
 };
@@ -244,6 +245,14 @@ const struct conf_setting conf_settings[] = {
 	  .help = "name in EHLO, which the address's reverse name should be; by default hostname" },
 	{ B, "domains", CONF_TYPE_NAMES, offsetof(struct conf_source_block, common.domains), "none", 1, CONF_NAMES_MAX,
 	  .help = "domains whose senders leave from here; `none`: those that no other source lists" },
+#undef B
+#define B "dkim"
+	{ B, "sign", CONF_TYPE_BOOL, AT(dkim.sign), "yes", .help = "letters of users are signed by the keys of their domain in keys_dir (RFC 6376, RFC 8463)" },
+	{ B, "published_only", CONF_TYPE_BOOL, AT(dkim.published_only), "yes",
+	  .help = "a key signs once its record is seen in DNS; `no` where this server's resolver sees another DNS than the world: the newest keys sign at once" },
+	{ B, "expire", CONF_TYPE_DURATION, AT(dkim.expire_ms), "21d", DAY, 3650 * DAY, .zero = true,
+	  .help = "time after which a signature does not count any more, so that a letter cannot be sent on for ever; longer than a queue keeps letters, "
+		  "here and at the others; 0 sets none" },
 #undef B
 #define B "limits"
 	SIZE("message_size", limits.message_size_max, "50M", 64 * KB, GB,

@@ -32,6 +32,7 @@ extern const struct command ctl_directory_commands[]; /* domains, accounts, alia
 extern const struct command ctl_account_commands[]; /* switches, codes, certificates */
 extern const struct command ctl_config_commands[];
 extern const struct command ctl_audit_commands[];
+extern const struct command ctl_dkim_commands[]; /* keys that sign letters */
 extern const struct command ctl_start_commands[]; /* quickstart, test, firewall, doctor */
 extern const struct command ctl_move_commands[]; /* import, export */
 extern const struct command ctl_watch_commands[]; /* status, verify */

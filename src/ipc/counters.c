@@ -43,6 +43,7 @@ const struct counter_info server_counters[COUNTERS] = {
 	[COUNT_PASSWORDS_WRONG] = { "credentials_wrong_total", "Credentials that were wrong, or not allowed here.", false },
 	[COUNT_PASSWORDS_REMEMBERED] = { "credentials_remembered_total", "Credentials that had been right lately and were not hashed again.", false },
 	[COUNT_SIGNATURES] = { "signatures_total", "Signatures made by private keys.", false },
+	[COUNT_DKIM_SIGNATURES] = { "dkim_signatures_total", "DKIM signatures made.", false },
 	[COUNT_SCANS] = { "scans_total", "Letters read for their part index or searched.", false },
 	[COUNT_DELIVERIES] = { "deliveries_total", "Letters put into accounts.", false },
 	[COUNT_DELIVERIES_REPEATED] = { "deliveries_repeated_total", "Deliveries that an account had already and did not take twice.", false },

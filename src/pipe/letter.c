@@ -16,6 +16,7 @@ static const struct pipe_stage stages[] = {
 	{ "resolve", pipe_resolve },
 	{ "trace", pipe_trace },
 	{ "complete", pipe_complete },
+	{ "sign", pipe_sign },
 	{ "scan", pipe_scan },
 	{ "store", pipe_store },
 	{ "sent", pipe_sent },

@@ -34,6 +34,7 @@ struct pipe_letter {
 	struct str added;           /* before what came: fields that were missing */
 	struct body_writer writer;
 	struct str index;
+	struct str signatures; /* DKIM-Signature fields, to go before the body; or empty */
 };
 
 /* A stage looks at the letter and adds to it. Anything but OK ends the letter's way, and is the answer. */
@@ -48,6 +49,7 @@ pipe_stage_fn pipe_admit;   /* may this edge hand in such a letter, and in this 
 pipe_stage_fn pipe_resolve; /* recipients become accounts */
 pipe_stage_fn pipe_trace;   /* the Received field (RFC 5321 4.4) */
 pipe_stage_fn pipe_complete; /* submission: no Bcc, a Date and a Message-ID (RFC 6409 8) */
+pipe_stage_fn pipe_sign;    /* submission: DKIM; OK without a signature too */
 pipe_stage_fn pipe_scan;    /* the part index */
 pipe_stage_fn pipe_store;   /* durable in the account, or in a queue lane */
 pipe_stage_fn pipe_sent;    /* the sender's copy, under Sent; OK whatever becomes of it */

@@ -8,6 +8,7 @@
 
 #include "mail/index.h"
 #include "pipe/scan_service.h"
+#include "pipe/signers.h"
 
 #include <stdlib.h>
 
@@ -138,17 +139,14 @@ static struct scan_slot *scan_pick(struct post *p, const struct scan_slot *not)
 	return best;
 }
 
-static SUSPENDS enum outcome index_by(struct scan_slot *s, const struct body *body, struct arena *a, struct str *index)
+static SUSPENDS enum outcome read_by(struct scan_slot *s, const struct ipc_index_letter *m, struct arena *a, struct ipc_index_letter_reply *r)
 {
-	struct ipc_index_letter m = { .body = *body };
-	struct ipc_index_letter_reply r;
 	enum outcome o;
 
 	s->n_busy++;
-	o = ipc_index_letter(s->link, &m, &r, a);
+	o = ipc_index_letter(s->link, m, r, a);
 	s->n_busy--;
-	*index = r.index;
-	return o == OK && r.index.n > SCAN_INDEX_MAX ? FAILED : o; /* it would not fit the record to store */
+	return o == OK && r->index.n > SCAN_INDEX_MAX ? FAILED : o; /* it would not fit the record to store */
 }
 
 /* What has ended two processes is kept as it is rather than refused for ever. */
@@ -169,21 +167,55 @@ static enum outcome index_unparsed(const struct body *body, struct arena *a, str
 	return OK;
 }
 
-SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct arena *a, struct str *index)
+SUSPENDS enum outcome post_read(struct post *p, const struct ipc_index_letter *m, struct arena *a, struct ipc_index_letter_reply *r)
 {
 	struct scan_slot *first = scan_pick(p, NULL);
-	enum outcome o = index_by(first, body, a, index), second;
+	const struct body *body = &m->body;
+	enum outcome o = read_by(first, m, a, r), second;
 
 	if (o == OK)
 		return OK;
 	log_warning(p->log, "scan-lost", "index of %llu bytes: %s", (unsigned long long)body->size, outcome_name(o));
-	second = index_by(scan_pick(p, first), body, a, index);
+	second = read_by(scan_pick(p, first), m, a, r);
 	if (o == UNANSWERED && second == UNANSWERED) {
 		log_error(p->log, "letter-unparsed", "a letter of %llu bytes ended two scan processes; it is kept without a part index",
 			(unsigned long long)body->size);
-		return index_unparsed(body, a, index);
+		*r = (struct ipc_index_letter_reply){ 0 };
+		return index_unparsed(body, a, &r->index);
 	}
 	return second == OK ? OK : TRY_LATER;
+}
+
+SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct arena *a, struct str *index)
+{
+	struct ipc_index_letter m = { .body = *body };
+	struct ipc_index_letter_reply r;
+	enum outcome o = post_read(p, &m, a, &r);
+
+	*index = r.index;
+	return o;
+}
+
+/* ---- keys that sign letters */
+
+static void on_dkim_changed(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct post *p = ctx;
+
+	(void)c;
+	(void)msg;
+	signers_changed(p->signers);
+}
+
+static void on_dkim_status(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct post *p = ctx;
+	const struct ipc_dkim_status *m = msg;
+	struct str *lines = arena_array(call_arena(c), IPC_DKIM_STATUS_LINES_MAX, sizeof *lines);
+	struct ipc_dkim_status_reply r = { .lines = lines, .next = m->after };
+
+	r.n_lines = signers_lines(p->signers, m->domain, &r.next, call_arena(c), lines, IPC_DKIM_STATUS_LINES_MAX);
+	ipc_dkim_status_reply_send(c, OK, &r);
 }
 
 /* ---- status */
@@ -235,6 +267,8 @@ static void post_serve(struct post *p)
 	p->handlers[IPC_APPEND] = on_append;
 	p->handlers[IPC_IMPORT] = post_import;
 	p->handlers[IPC_POST_STATUS] = on_status;
+	p->handlers[IPC_DKIM_CHANGED] = on_dkim_changed;
+	p->handlers[IPC_DKIM_STATUS] = on_dkim_status;
 	p->service = (struct ipc_service){ .ctx = p, .handlers = p->handlers, .gone = gone };
 }
 
@@ -254,6 +288,8 @@ struct post *post_new(const struct post_opts *o)
 	for (size_t i = 0; i < o->n_scans; i++)
 		p->scans[i].link = &o->scans[i];
 	post_serve(p);
+	p->keys = o->keys;
+	p->signers = signers_new(&(struct signers_opts){ p->sched, p->log, p->conf, o->keys, o->relay });
 	for (size_t i = 0; i < o->n_stores; i++)
 		post_lane_open(&p->lanes[i], p, &o->stores[i]);
 	return p;
@@ -262,6 +298,7 @@ struct post *post_new(const struct post_opts *o)
 void post_configure(struct post *p, const struct conf *conf)
 {
 	p->conf = conf;
+	signers_configure(p->signers, conf);
 }
 
 const struct ipc_service *post_service(struct post *p)
@@ -274,6 +311,7 @@ void post_stop(struct post *p)
 	p->stopping = true;
 	for (size_t i = 0; i < p->n_lanes; i++)
 		lane_stop(&p->lanes[i]);
+	signers_stop(p->signers);
 }
 
 bool post_stopped(const struct post *p)
@@ -281,13 +319,14 @@ bool post_stopped(const struct post *p)
 	for (size_t i = 0; i < p->n_lanes; i++)
 		if (!lane_stopped(&p->lanes[i]))
 			return false;
-	return p->n_letters == 0;
+	return p->n_letters == 0 && signers_stopped(p->signers);
 }
 
 void post_free(struct post *p)
 {
 	for (size_t i = 0; i < p->n_lanes; i++)
 		lane_close(&p->lanes[i]);
+	signers_free(p->signers);
 	free(p->lanes);
 	free(p->scans);
 	free(p);

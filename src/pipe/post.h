@@ -22,6 +22,7 @@ struct post_opts {
 	struct link *stores;      /* n_stores links, by shard; they and the scans' outlive the post */
 	size_t n_stores;          /* at least 1 */
 	struct link *scans;
+	struct link *keys, *relay; /* keys NULL: nothing is signed */
 	size_t n_scans;
 	uint64_t budget_max;      /* bytes of letters rewritten here at once; 0: 256 MiB */
 };

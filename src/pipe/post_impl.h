@@ -15,6 +15,8 @@ struct queued {
 	int64_t backoff_ms; /* before the next attempt, if this one fails */
 };
 
+struct signers;
+
 /* One store shard's queue. */
 struct lane {
 	struct post *post;
@@ -40,6 +42,8 @@ struct post {
 	size_t n_lanes;
 	struct scan_slot *scans;
 	size_t n_scans;
+	struct link *keys;
+	struct signers *signers; /* keys that sign letters */
 	struct body_budget budget;
 	bool stopping;
 	struct ipc_service service;
@@ -60,6 +64,9 @@ bool post_takes_size(const struct post *p, uint64_t size);
 /* The part index of a letter, by the least busy scan process; once more by another when that one dies. The index is in the
  * arena. TRY_LATER: none could. */
 SUSPENDS enum outcome post_index(struct post *p, const struct body *body, struct arena *a, struct str *index) MUST_USE;
+
+/* The same, and what signatures are made of where m has signers or signed_s. */
+SUSPENDS enum outcome post_read(struct post *p, const struct ipc_index_letter *m, struct arena *a, struct ipc_index_letter_reply *r) MUST_USE;
 
 /* A letter's way through the stages. */
 SUSPENDS void post_letter(void *ctx, struct ipc_call *c, const void *msg);

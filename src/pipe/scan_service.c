@@ -1,4 +1,4 @@
-/* pipe/scan_service.c - the scan role's service: the part index of a letter, and the search in one. See the header.
+/* pipe/scan_service.c - the scan role's service: the part index of a letter, what its signatures are made of, and the search in one. See the header.
  * Trust       the letters are hostile; this process has no files and no secrets.
  * Owns        memory for one call.
  * Invariants  I1 an index never passes SCAN_INDEX_MAX: when it would, it is made again with tighter limits.
@@ -6,6 +6,8 @@
 #include "pipe/scan_service.h"
 
 #include "base/die.h"
+#include "check/author.h"
+#include "check/dkim_sign.h"
 #include "ipc/words.h"
 #include "ipc_gen.h"
 #include "mail/index.h"
@@ -76,6 +78,55 @@ static void work(struct scan *s, void (*fn)(void *), void *arg)
 		setitimer(ITIMER_VIRTUAL, &off, NULL);
 }
 
+/* ---- signatures */
+
+struct signing {
+	const struct ipc_index_letter *m;
+	struct str letter;
+	struct arena *arena;
+	struct ipc_index_letter_reply *reply;
+};
+
+static void find_author(struct signing *x)
+{
+	struct ipc_addr a = { 0 };
+
+	if (check_author(x->letter, x->arena, &a.local, &a.domain) && a.local.n <= IPC_ADDR_LOCAL_MAX && a.domain.n <= IPC_ADDR_DOMAIN_MAX)
+		x->reply->author = a;
+}
+
+static void make_digests(struct signing *x)
+{
+	struct dkim_signer signers[IPC_INDEX_LETTER_SIGNERS_MAX];
+	struct dkim_unsigned *made = arena_array(x->arena, x->m->n_signers, sizeof *made);
+	struct ipc_dkim_unsigned *out = arena_array(x->arena, x->m->n_signers, sizeof *out);
+	struct dkim_work w = { x->letter, signers, x->m->n_signers, x->m->signed_s, x->m->expires_s };
+
+	for (size_t i = 0; i < w.n_signers; i++) {
+		const struct ipc_dkim_signer *s = &x->m->signers[i];
+
+		if (s->algorithm >= DKIM_ALGORITHM_COUNT)
+			return;
+		signers[i] = (struct dkim_signer){ s->domain, s->selector, (enum dkim_algorithm)s->algorithm };
+	}
+	if (!dkim_prepare(&w, x->arena, made))
+		return;
+	for (size_t i = 0; i < w.n_signers; i++)
+		out[i] = (struct ipc_dkim_unsigned){ made[i].field, str_of(made[i].digest, DKIM_DIGEST_SIZE) };
+	x->reply->to_sign = out;
+	x->reply->n_to_sign = w.n_signers;
+}
+
+/* On the scheduler's large stack. */
+static void prepare_signatures(void *arg)
+{
+	struct signing *x = arg;
+
+	find_author(x);
+	if (x->m->n_signers)
+		make_digests(x);
+}
+
 static void on_index_letter(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct scan *s = ctx;
@@ -84,6 +135,7 @@ static void on_index_letter(void *ctx, struct ipc_call *c, const void *msg)
 	struct body_map map;
 	struct buf out;
 	struct indexing x = { .limits = s->limits, .out = &out };
+	struct signing g = { .m = m, .arena = call_arena(c), .reply = &r };
 
 	if (body_map(&m->body, &map) != OK) {
 		ipc_index_letter_reply_send(c, TRY_LATER, &r);
@@ -96,6 +148,10 @@ static void on_index_letter(void *ctx, struct ipc_call *c, const void *msg)
 		buf_reset(&out);
 		x.limits = tighter(x.limits);
 		work(s, make_index, &x);
+	}
+	if (m->signed_s) {
+		g.letter = map.bytes;
+		work(s, prepare_signatures, &g);
 	}
 	r.index = buf_str(&out);
 	ipc_index_letter_reply_send(c, out.full ? FAILED : OK, &r);

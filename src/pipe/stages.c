@@ -99,7 +99,7 @@ SUSPENDS enum outcome pipe_resolve(struct pipe_letter *l)
 
 SUSPENDS enum outcome pipe_scan(struct pipe_letter *l)
 {
-	if (l->targets.n == 0) /* LMTP: nobody is to get it */
+	if (l->targets.n == 0 || l->index.n) /* LMTP: nobody is to get it; or it was read already */
 		return OK;
 	return post_index(l->post, &l->body, l->a, &l->index);
 }

@@ -107,6 +107,8 @@ struct str pipe_prefix(const struct pipe_letter *l, const struct pipe_target *t)
 	add_path(&out, &t->rcpt);
 	buf_addz(&out, "\r\n");
 	buf_add(&out, l->trace);
+	if (out.n + l->signatures.n <= out.max)
+		buf_add(&out, l->signatures);
 	s = arena_dup(l->a, buf_str(&out));
 	buf_fini(&out);
 	return s;

@@ -148,6 +148,22 @@ static void on_private_key(void *ctx, struct ipc_call *call, const void *msg)
 	h->ops->private_key(h->self, m->name, call_take_fd(call));
 }
 
+static void on_dkim_key(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct host *h = ctx;
+
+	h->ops->dkim_key(h->self, msg, call_take_fd(call));
+}
+
+static void on_dkim_keys_end(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct host *h = ctx;
+
+	(void)call;
+	(void)msg;
+	h->ops->dkim_keys_end(h->self);
+}
+
 static void on_stop(void *ctx, struct ipc_call *call, const void *msg)
 {
 	struct host *h = ctx;
@@ -267,6 +283,8 @@ static ipc_handler *const control_handlers[IPC_TYPE_COUNT] = {
 	[IPC_CERTIFICATE] = on_certificate,
 	[IPC_TICKET_KEY] = on_ticket_key,
 	[IPC_PRIVATE_KEY] = on_private_key,
+	[IPC_DKIM_KEY] = on_dkim_key,
+	[IPC_DKIM_KEYS_END] = on_dkim_keys_end,
 	[IPC_GO] = on_go,
 	[IPC_STOP] = on_stop,
 };

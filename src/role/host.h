@@ -25,6 +25,7 @@ void host_conf_put(struct host_conf *c);
 
 struct host;
 struct ipc_certificate;
+struct ipc_dkim_key;
 
 /* All but open, go and stop may be NULL. */
 struct host_ops {
@@ -37,6 +38,8 @@ struct host_ops {
 	void (*certificate)(void *self, const struct ipc_certificate *m);
 	void (*ticket_key)(void *self, struct str key);
 	void (*private_key)(void *self, struct str name, int fd);
+	void (*dkim_key)(void *self, const struct ipc_dkim_key *m, int fd);
+	void (*dkim_keys_end)(void *self);
 	bool (*go)(void *self); /* false: not ready yet, it calls host_ready() when it is */
 	void (*reconfigured)(void *self); /* host->conf is a new one */
 	void (*stop)(void *self, int64_t grace_ms); /* wind down and call host_done(), at the latest after grace_ms */

@@ -1,7 +1,7 @@
-/* role/keys.c - the role that holds private keys and signs what edges ask it to.
+/* role/keys.c - the role that holds private keys and signs what edges and post ask it to.
  * Purpose     one key a name, read from a descriptor that master opened; master never reads it.
  * Trust       requests come from edges, which a stranger may have taken over: it can make signatures while it lives, never
- *             take the key away.
+ *             take the key away. Keys that sign letters are another table (role/letter_keys.c), which edges do not reach.
  */
 #include "role/keys.h"
 
@@ -10,6 +10,7 @@
 #include "ipc_gen.h"
 #include "net/tls.h"
 #include "role/host.h"
+#include "role/letter_keys.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct keys {
 	unsigned n_configurations;
 	struct ipc_service service;
 	uint64_t n_signatures;
+	struct letter_keys *letters;
 };
 
 enum outcome keys_sign(void *ctx, struct str name, int padding, struct str digest, struct buf *signature)
@@ -63,6 +65,7 @@ static void *keys_open(struct host *h)
 
 	k->host = h;
 	map_init(&k->by_name, 0);
+	k->letters = letter_keys_new(h->sched, &h->log);
 	k->service = (struct ipc_service){ .ctx = k, .handlers = handlers };
 	return k;
 }
@@ -71,8 +74,24 @@ static const struct ipc_service *keys_service(void *self, enum role other)
 {
 	struct keys *k = self;
 
-	(void)other;
-	return &k->service;
+	return other == ROLE_POST ? letter_keys_service(k->letters) : &k->service;
+}
+
+static struct link *keys_link(void *self, enum role other, uint16_t index)
+{
+	struct keys *k = self;
+
+	return other == ROLE_POST && index == 0 ? letter_keys_link(k->letters) : NULL;
+}
+
+static void keys_dkim_key(void *self, const struct ipc_dkim_key *m, int fd)
+{
+	letter_keys_add(((struct keys *)self)->letters, m, fd);
+}
+
+static void keys_dkim_keys_end(void *self)
+{
+	letter_keys_end(((struct keys *)self)->letters);
 }
 
 static void keys_private_key(void *self, struct str name, int fd)
@@ -140,7 +159,10 @@ static void keys_stop(void *self, int64_t grace_ms)
 
 static void keys_count(void *self, struct counters *out)
 {
-	out->server[COUNT_SIGNATURES] = ((struct keys *)self)->n_signatures;
+	struct keys *k = self;
+
+	out->server[COUNT_SIGNATURES] = k->n_signatures;
+	out->server[COUNT_DKIM_SIGNATURES] = letter_keys_count(k->letters);
 }
 
 static void keys_close(void *self)
@@ -152,6 +174,7 @@ static void keys_close(void *self)
 	for (size_t at = 0; map_next(&k->by_name, &at, &name, &v);)
 		forget(v);
 	map_fini(&k->by_name);
+	letter_keys_free(k->letters);
 	free(k);
 }
 
@@ -159,7 +182,10 @@ const struct host_ops keys_ops = {
 	.role = ROLE_KEYS,
 	.open = keys_open,
 	.service = keys_service,
+	.link = keys_link,
 	.private_key = keys_private_key,
+	.dkim_key = keys_dkim_key,
+	.dkim_keys_end = keys_dkim_keys_end,
 	.reconfigured = keys_reconfigured,
 	.go = keys_go,
 	.stop = keys_stop,

@@ -110,7 +110,7 @@ static void connect_all(struct child *c)
 		struct child *other = &m->children[i];
 
 		/* Under -X edges call keys as a function. */
-		if (m->embedded && (c->role == ROLE_KEYS || other->role == ROLE_KEYS))
+		if (m->embedded && ((c->role == ROLE_KEYS && is_edge(other->role)) || (other->role == ROLE_KEYS && is_edge(c->role))))
 			continue;
 		if (other != c && is_up(other) && is_pair(c->role, other->role))
 			connect_pair(c, other);
@@ -163,6 +163,7 @@ void master_send_conf(struct child *c)
 		send_listeners(c);
 	} else if (c->role == ROLE_KEYS) {
 		master_send_keys(c);
+		master_send_letter_keys(c);
 	}
 }
 

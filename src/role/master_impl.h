@@ -105,6 +105,7 @@ bool master_read_certs(struct master *m, const struct conf *c, struct cert **out
 void master_certs_free(struct cert *v, size_t n);
 void master_send_certs(struct child *c); /* to an edge */
 void master_send_keys(struct child *c);  /* to keys */
+void master_send_letter_keys(struct child *c); /* to keys (master_dkim.c) */
 void master_warn_of_ends(struct master *m);
 SUSPENDS void master_watch_ends(void *m); /* a task: warns at once, and every day */
 void master_cert_lines(struct master *m, void (*line)(void *ctx, struct str text), void *ctx); /* for status */

@@ -12,7 +12,7 @@ struct post_role {
 	struct host *host;
 	struct host_conf *conf; /* post's, while it is in use */
 	struct post *post;
-	struct link stores[STORE_SHARDS], scans[SCANS_MAX];
+	struct link stores[STORE_SHARDS], scans[SCANS_MAX], keys, relay;
 	int64_t stop_by_ms;
 };
 
@@ -27,8 +27,11 @@ static void *post_open(struct host *h)
 		link_init(&r->stores[i], h->sched);
 	for (int i = 0; i < SCANS_MAX; i++)
 		link_init(&r->scans[i], h->sched);
+	link_init(&r->keys, h->sched);
+	link_init(&r->relay, h->sched);
 	r->post = post_new(&(struct post_opts){ .sched = h->sched, .log = &h->log, .conf = c, .stores = r->stores,
-		.n_stores = STORE_SHARDS, .scans = r->scans, .n_scans = c->pools.n_scan });
+		.n_stores = STORE_SHARDS, .scans = r->scans, .n_scans = c->pools.n_scan,
+		.keys = &r->keys, .relay = &r->relay });
 	return r;
 }
 
@@ -36,7 +39,7 @@ static const struct ipc_service *post_role_service(void *self, enum role other)
 {
 	struct post_role *r = self;
 
-	return other == ROLE_EDGE_IN || other == ROLE_EDGE_USER || other == ROLE_CTL ? post_service(r->post) : NULL;
+	return other == ROLE_EDGE_IN || other == ROLE_EDGE_USER || other == ROLE_CTL || other == ROLE_KEYS ? post_service(r->post) : NULL;
 }
 
 static struct link *post_link(void *self, enum role other, uint16_t index)
@@ -45,6 +48,8 @@ static struct link *post_link(void *self, enum role other, uint16_t index)
 
 	if (other == ROLE_STORE)
 		return index < STORE_SHARDS ? &r->stores[index] : NULL;
+	if (other == ROLE_KEYS || other == ROLE_RELAY)
+		return index ? NULL : other == ROLE_KEYS ? &r->keys : &r->relay;
 	return other == ROLE_SCAN && index < SCANS_MAX ? &r->scans[index] : NULL;
 }
 

@@ -1,6 +1,7 @@
 /* role/relay.c - the role that hands letters to other servers: wiring only; the work is in relay/. */
 #include "base/die.h"
 #include "ipc_gen.h"
+#include "relay/texts.h"
 #include "role/host.h"
 
 #include <stdlib.h>
@@ -8,9 +9,15 @@
 struct relay_role {
 	struct host *host;
 	struct link fetch;
+	struct dns *dns;
 	struct ipc_service service;
 	ipc_handler *handlers[IPC_TYPE_COUNT];
 };
+
+static SUSPENDS void on_texts(void *ctx, struct ipc_call *call, const void *msg)
+{
+	relay_answer_texts(((struct relay_role *)ctx)->dns, call, msg);
+}
 
 static void *relay_open(struct host *h)
 {
@@ -18,6 +25,8 @@ static void *relay_open(struct host *h)
 
 	r->host = h;
 	link_init(&r->fetch, h->sched);
+	r->dns = dns_open(&(struct dns_opts){ h->sched, &h->conf->conf->dns.resolvers, h->conf->conf->timeouts.dns_ms });
+	r->handlers[IPC_DNS_TEXTS] = on_texts;
 	r->service = (struct ipc_service){ .ctx = r, .handlers = r->handlers };
 	return r;
 }
@@ -47,6 +56,7 @@ static void relay_stop(void *self, int64_t grace_ms)
 	struct relay_role *r = self;
 
 	(void)grace_ms;
+	dns_close(r->dns);
 	host_done(r->host);
 }
 

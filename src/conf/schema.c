@@ -249,7 +249,8 @@ const struct conf_setting conf_settings[] = {
 #define B "dkim"
 	{ B, "sign", CONF_TYPE_BOOL, AT(dkim.sign), "yes", .help = "letters of users are signed by the keys of their domain in keys_dir (RFC 6376, RFC 8463)" },
 	{ B, "published_only", CONF_TYPE_BOOL, AT(dkim.published_only), "yes",
-	  .help = "a key signs once its record is seen in DNS; `no` where this server's resolver sees another DNS than the world: the newest keys sign at once" },
+	  .help = "a key signs once its record is seen in DNS; `no` where this server's resolver sees another DNS than the world: the newest keys sign "
+		  "at once" },
 	{ B, "expire", CONF_TYPE_DURATION, AT(dkim.expire_ms), "21d", DAY, 3650 * DAY, .zero = true,
 	  .help = "time after which a signature does not count any more, so that a letter cannot be sent on for ever; longer than a queue keeps letters, "
 		  "here and at the others; 0 sets none" },

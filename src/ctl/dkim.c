@@ -327,8 +327,9 @@ const struct command ctl_dkim_commands[] = {
 	{ "dkim add", "DOMAIN", "make a domain's first keys for signing letters, RSA and Ed25519, and print the DNS records to publish", 1, 1, WITH_CONF,
 		dkim_add },
 	{ "dkim list", "[DOMAIN]", "the keys: algorithm, whether they sign, what DNS has, the record", 0, 1, ONLINE, dkim_list },
-	{ "dkim rotate", "DOMAIN", "make new keys beside the old; they take over by themselves once their records are published", 1, 1, WITH_CONF, dkim_rotate },
+	{ "dkim rotate", "DOMAIN", "make new keys beside the old; they take over by themselves once their records are published", 1, 1, WITH_CONF,
+		dkim_rotate },
 	{ "dkim retire", "DOMAIN SELECTOR [--force]",
-		"remove a key; not the only one that signs, but with --force", 2, 3, ONLINE, dkim_retire },
+		"remove a key; the only one that signs with --force alone", 2, 3, ONLINE, dkim_retire },
 	{ 0 },
 };

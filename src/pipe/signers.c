@@ -415,10 +415,12 @@ static SUSPENDS void ask_page(struct signers *s, size_t from, size_t end)
 
 SUSPENDS size_t signers_lines(struct signers *s, struct str domain, uint32_t *at, struct arena *a, struct str *lines, size_t n_max)
 {
-	size_t from = domain.n && *at == 0 ? first_of(&s->list, domain) : *at, end = page_end(s, domain, from, n_max), n = 0;
+	size_t from, end, n = 0;
 
-	if (s->changed || !s->listed)
+	if (s->keys && (s->changed || !s->listed))
 		wait_news(s, sched_now_ms(s->sched) + FIRST_WAIT_MS);
+	from = domain.n && *at == 0 ? first_of(&s->list, domain) : *at;
+	end = page_end(s, domain, from, n_max);
 	ask_page(s, from, end);
 	for (size_t i = from; i < end && i < s->list.n; i++) /* I3: it may have become shorter */
 		lines[n++] = line_of(s, &s->list.v[i], a);

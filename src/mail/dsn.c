@@ -137,10 +137,11 @@ static const struct {
 	[MAIL_DSN_DELAYED] = { "delayed", "Your letter is delayed",
 		"Your letter could not be delivered to the addresses below yet. It is tried\r\nagain, and you need not do anything now.", "4.0.0" },
 	[MAIL_DSN_RELAYED] = { "relayed", "Your letter was handed on",
-		"You asked to be told what becomes of your letter. It was handed to the mail\r\nservers of the addresses below, which do not tell of more: whether it "
-		"arrived\r\nis not known here.", "2.0.0" },
+		"You asked to be told what becomes of your letter. It was handed to the mail\r\nservers of the addresses below, which do not tell of more: "
+		"whether it arrived\r\nis not known here.", "2.0.0" },
 	[MAIL_DSN_DELIVERED] = { "delivered", "Your letter was delivered",
-		"You asked to be told what becomes of your letter. It was delivered to the\r\nmailboxes below. Whether somebody has read it is not known here.", "2.0.0" },
+		"You asked to be told what becomes of your letter. It was delivered to the\r\nmailboxes below. "
+		"Whether somebody has read it is not known here.", "2.0.0" },
 };
 
 static bool is_bad(const struct mail_dsn *d)
@@ -260,13 +261,15 @@ static void add_human(struct buf *out, const struct mail_dsn *d, bool whole)
 /* "rfc822;a@b", or "utf-8;..." (RFC 6533 3), which is of 7 bits in a message/delivery-status. */
 static void add_typed(struct buf *out, const struct mail_dsn *d, const char *name, struct str typed)
 {
-	struct buf b;
+	struct buf b, clean;
 
 	buf_init(&b, TEXT_MAX * 8);
-	if (!d->utf8 && !mail_ascii_ok(typed))
-		mail_orcpt_encode(typed, false, &b);
+	buf_init(&clean, TEXT_MAX * 2);
+	if (!d->utf8 && str_istarts(typed, STR("utf-8;")))
+		mail_orcpt_encode(cleaned(&clean, typed, true), false, &b);
 	else
-		add_text(&b, typed, d->utf8);
+		buf_add(&b, cleaned(&clean, typed, d->utf8));
+	buf_fini(&clean);
 	if (b.n)
 		buf_addf(out, "%s: %.*s\r\n", name, STR_ARG(buf_str(&b)));
 	buf_fini(&b);

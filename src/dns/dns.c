@@ -320,7 +320,7 @@ void dns_resolv_conf_parse(struct str text, struct conf_resolvers *out)
 	}
 }
 
-static void find_resolvers(struct conf_resolvers *out)
+void dns_system_resolvers(struct conf_resolvers *out)
 {
 	struct str text;
 	struct buf why;
@@ -376,7 +376,7 @@ struct dns *dns_open(const struct dns_opts *opts)
 	if (opts->resolvers && opts->resolvers->n)
 		d->resolvers = *opts->resolvers;
 	else
-		find_resolvers(&d->resolvers);
+		dns_system_resolvers(&d->resolvers);
 	/* The second try waits twice as long as the first: both within timeout_ms. */
 	o.timeout = (int)(opts->timeout_ms / ((1 << TRIES) - 1) / (int64_t)d->resolvers.n);
 	if (ares_init_options(&d->channel, &o,

@@ -29,6 +29,8 @@ SUSPENDS void dns_ask(struct dns *d, struct str name, enum dns_type type, struct
 const struct conf_resolvers *dns_resolvers(const struct dns *d); /* those in use */
 bool dns_trusts_ad(const struct dns *d);
 
+/* Those of /etc/resolv.conf, or else 127.0.0.1: for a role that will not be able to read files later. */
+void dns_system_resolvers(struct conf_resolvers *out);
 /* The nameserver lines of a resolv.conf, at most CONF_RESOLVERS_MAX of them. Pure. */
 void dns_resolv_conf_parse(struct str text, struct conf_resolvers *out);
 

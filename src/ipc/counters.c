@@ -39,6 +39,7 @@ const struct counter_info server_counters[COUNTERS] = {
 	[COUNT_RELAY_CONNECTED] = { "relay_connections_total", "Connections to other servers that were made.", false },
 	[COUNT_RELAY_REUSED] = { "relay_connections_reused_total", "Letters that went over a connection which was there already.", false },
 	[COUNT_RELAY_FAILED] = { "relay_connections_failed_total", "Connections to other servers that could not be made.", false },
+	[COUNT_RELAY_RESULTS_KEPT] = { "relay_results_kept", "Attempts and results that the queue has not recorded yet.", true },
 	[COUNT_PASSWORDS_RIGHT] = { "credentials_right_total", "Credentials that were right.", false },
 	[COUNT_PASSWORDS_WRONG] = { "credentials_wrong_total", "Credentials that were wrong, or not allowed here.", false },
 	[COUNT_PASSWORDS_REMEMBERED] = { "credentials_remembered_total", "Credentials that had been right lately and were not hashed again.", false },

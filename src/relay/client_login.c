@@ -84,7 +84,7 @@ static void make_final(void *arg)
 {
 	struct final *f = arg;
 
-	f->ok = scram_client_final(f->x, f->password, f->server_first, f->out, &f->why);
+	f->ok = client_scram_final(f->x, f->password, f->server_first, f->out, &f->why);
 }
 
 /* "*" gives the exchange up (RFC 4954 4). The reply is ours: why. */
@@ -109,7 +109,7 @@ static SUSPENDS enum client_end scram_exchange(struct login *l, struct scram_cli
 	struct final f = { .x = x, .password = l->password, .out = message };
 	enum client_end end;
 
-	scram_client_first(x, l->user, message);
+	client_scram_first(x, l->user, message);
 	end = exchange(c, STR("AUTH SCRAM-SHA-256 "), buf_str(message), 3);
 	if (end != CLIENT_OK)
 		return end;
@@ -126,7 +126,7 @@ static SUSPENDS enum client_end scram_exchange(struct login *l, struct scram_cli
 	end = exchange(c, (struct str){ 0 }, buf_str(message), 3);
 	if (end != CLIENT_OK)
 		return end;
-	if (!take_challenge(c, challenge) || !scram_client_verify(x, buf_str(challenge)))
+	if (!take_challenge(c, challenge) || !client_scram_verify(x, buf_str(challenge)))
 		return give_up(c, "it does not know the password itself");
 	return exchange(c, (struct str){ 0 }, (struct str){ 0 }, 2);
 }
@@ -141,11 +141,11 @@ static SUSPENDS enum client_end login_scram(struct login *l)
 	rng_bytes(random, sizeof random);
 	buf_init(&nonce, SCRAM_CLIENT_NONCE_MAX);
 	mail_base64_encode(str_of(random, sizeof random), &nonce);
-	scram_client_init(&x, buf_str(&nonce));
+	client_scram_init(&x, buf_str(&nonce));
 	buf_init(&message, LINE_MAX_N);
 	buf_init(&challenge, CLIENT_REPLY_LINE_MAX);
 	end = scram_exchange(l, &x, &message, &challenge);
-	scram_client_fini(&x);
+	client_scram_fini(&x);
 	wipe(&nonce);
 	wipe(&message);
 	wipe(&challenge);

@@ -36,7 +36,10 @@ static SUSPENDS void ask_dns(void *ctx, struct str name, enum dns_type type, str
 {
 	struct locks *l = ctx;
 
-	dns_ask(l->dns, name, type, a, out);
+	if (l->dns)
+		dns_ask(l->dns, name, type, a, out);
+	else /* winding down */
+		*out = (struct dns_answer){ .result = DNS_TIMEOUT };
 }
 
 static SUSPENDS size_t find_addresses(struct locks *l, struct str host, struct arena *a, struct str *out)

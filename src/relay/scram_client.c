@@ -17,20 +17,20 @@
 #define MESSAGE_MAX 4096
 #define DIGEST 32
 
-void scram_client_init(struct scram_client *x, struct str nonce)
+void client_scram_init(struct scram_client *x, struct str nonce)
 {
 	*x = (struct scram_client){ 0 };
 	buf_init(&x->first_bare, MESSAGE_MAX);
 	snprintf(x->nonce, sizeof x->nonce, "%.*s", STR_ARG(nonce));
 }
 
-void scram_client_fini(struct scram_client *x)
+void client_scram_fini(struct scram_client *x)
 {
 	OPENSSL_cleanse(x->server_signature, sizeof x->server_signature);
 	buf_fini(&x->first_bare);
 }
 
-void scram_client_first(struct scram_client *x, struct str user, struct buf *out)
+void client_scram_first(struct scram_client *x, struct str user, struct buf *out)
 {
 	buf_addz(&x->first_bare, "n=");
 	for (size_t i = 0; i < user.n; i++)
@@ -112,7 +112,7 @@ static void prove(struct scram_client *x, struct str password, const struct serv
 	OPENSSL_cleanse(server, sizeof server);
 }
 
-bool scram_client_final(struct scram_client *x, struct str password, struct str server_first, struct buf *out, const char **why)
+bool client_scram_final(struct scram_client *x, struct str password, struct str server_first, struct buf *out, const char **why)
 {
 	struct server_first f;
 	unsigned char proof[DIGEST];
@@ -136,7 +136,7 @@ bool scram_client_final(struct scram_client *x, struct str password, struct str 
 	return !out->full;
 }
 
-bool scram_client_verify(const struct scram_client *x, struct str server_final)
+bool client_scram_verify(const struct scram_client *x, struct str server_final)
 {
 	struct buf signature;
 	bool ok;

@@ -14,15 +14,15 @@ struct scram_client {
 	unsigned char server_signature[32];
 };
 /* nonce: printable ASCII without commas. */
-void scram_client_init(struct scram_client *x, struct str nonce);
-void scram_client_fini(struct scram_client *x); /* wipes */
+void client_scram_init(struct scram_client *x, struct str nonce);
+void client_scram_fini(struct scram_client *x); /* wipes */
 /* client-first-message. The name and the password below are prepared (SASLprep) already. */
-void scram_client_first(struct scram_client *x, struct str user, struct buf *out);
+void client_scram_first(struct scram_client *x, struct str user, struct buf *out);
 /* client-final-message, for the server's first. False: what it said is no SCRAM, or its demands are out of bounds; why says so. Takes as long as the
  * server's iterations. */
-bool scram_client_final(struct scram_client *x, struct str password, struct str server_first, struct buf *out, const char **why)
+bool client_scram_final(struct scram_client *x, struct str password, struct str server_first, struct buf *out, const char **why)
 	__attribute__((warn_unused_result));
 /* The server has shown that it knows the password too. */
-bool scram_client_verify(const struct scram_client *x, struct str server_final) __attribute__((warn_unused_result));
+bool client_scram_verify(const struct scram_client *x, struct str server_final) __attribute__((warn_unused_result));
 
 #endif

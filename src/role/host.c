@@ -164,6 +164,15 @@ static void on_dkim_keys_end(void *ctx, struct ipc_call *call, const void *msg)
 	h->ops->dkim_keys_end(h->self);
 }
 
+static void on_route_login(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct host *h = ctx;
+	const struct ipc_route_login *m = msg;
+
+	(void)call;
+	h->ops->route_login(h->self, m->route, m->secret);
+}
+
 static void on_stop(void *ctx, struct ipc_call *call, const void *msg)
 {
 	struct host *h = ctx;
@@ -285,6 +294,7 @@ static ipc_handler *const control_handlers[IPC_TYPE_COUNT] = {
 	[IPC_PRIVATE_KEY] = on_private_key,
 	[IPC_DKIM_KEY] = on_dkim_key,
 	[IPC_DKIM_KEYS_END] = on_dkim_keys_end,
+	[IPC_ROUTE_LOGIN] = on_route_login,
 	[IPC_GO] = on_go,
 	[IPC_STOP] = on_stop,
 };

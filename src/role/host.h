@@ -40,6 +40,7 @@ struct host_ops {
 	void (*private_key)(void *self, struct str name, int fd);
 	void (*dkim_key)(void *self, const struct ipc_dkim_key *m, int fd);
 	void (*dkim_keys_end)(void *self);
+	void (*route_login)(void *self, uint16_t route, struct str secret);
 	bool (*go)(void *self); /* false: not ready yet, it calls host_ready() when it is */
 	void (*reconfigured)(void *self); /* host->conf is a new one */
 	void (*stop)(void *self, int64_t grace_ms); /* wind down and call host_done(), at the latest after grace_ms */

@@ -92,21 +92,27 @@ static void reload(void *arg)
 	struct conf *conf = NULL;
 	struct str text;
 	struct cert *certs = NULL;
+	struct str *logins = NULL;
 	size_t n_certs = 0;
 	struct buf why;
 	bool parsed;
 
 	buf_init(&why, WHY_MAX);
 	parsed = master_read_conf(m->conf_path, &conf, &text, &why);
-	if (m->stopping || !parsed || !master_read_certs(m, conf, &certs, &n_certs, &why) || !master_bind(m, conf, &why)) {
+	if (m->stopping || !parsed || !master_read_certs(m, conf, &certs, &n_certs, &why) || !master_read_logins(conf, &logins, &why) ||
+		!master_bind(m, conf, &why)) {
 		log_why(m, "reload-refused", &why);
 		log_error(&m->log, "reload-refused", "the configuration in use stays");
 		master_certs_free(certs, n_certs);
+		if (logins)
+			master_logins_free(logins, conf->n_routes);
 		if (parsed)
 			free((void *)(uintptr_t)text.p);
 		conf_free(conf);
 	} else {
 		warn_of_restart(m, conf);
+		master_logins_free(m->logins, m->conf->n_routes);
+		m->logins = logins;
 		conf_free(m->conf);
 		free((void *)(uintptr_t)m->conf_text.p);
 		master_certs_free(m->certs, m->n_certs);
@@ -283,7 +289,7 @@ static bool prepare(struct master *m, struct buf *why)
 		return false;
 	}
 	return master_take_sockets(m, why) && master_read_conf(m->conf_path, &m->conf, &m->conf_text, why) &&
-		master_read_certs(m, m->conf, &m->certs, &m->n_certs, why) &&
+		master_read_certs(m, m->conf, &m->certs, &m->n_certs, why) && master_read_logins(m->conf, &m->logins, why) &&
 		master_make_dirs(m->conf, why) && format_is_ours(m->conf, why) && open_log(m, why) && master_bind(m, m->conf, why) && master_ctl_open(m, why);
 }
 
@@ -294,6 +300,8 @@ static void dispose(struct master *m)
 		if (m->children[i].host)
 			host_free(m->children[i].host);
 	master_close_sockets(m);
+	if (m->conf)
+		master_logins_free(m->logins, m->conf->n_routes);
 	conf_free(m->conf);
 	free((void *)(uintptr_t)m->conf_text.p);
 	master_certs_free(m->certs, m->n_certs);

@@ -164,6 +164,8 @@ void master_send_conf(struct child *c)
 	} else if (c->role == ROLE_KEYS) {
 		master_send_keys(c);
 		master_send_letter_keys(c);
+	} else if (c->role == ROLE_RELAY) {
+		master_send_logins(c);
 	}
 }
 

@@ -67,6 +67,7 @@ struct master {
 	char ticket_keys[2][80]; /* by pool */
 	struct cert *certs;
 	size_t n_certs;
+	struct str *logins; /* passwords by route of conf; empty where it has none */
 	struct task *certs_task; /* looks for those that end */
 	struct bound bound[2 * CONF_LISTENERS_MAX]; /* those in use and, while a configuration is exchanged, the new ones */
 	size_t n_bound;
@@ -109,6 +110,11 @@ void master_send_letter_keys(struct child *c); /* to keys (master_dkim.c) */
 void master_warn_of_ends(struct master *m);
 SUSPENDS void master_watch_ends(void *m); /* a task: warns at once, and every day */
 void master_cert_lines(struct master *m, void (*line)(void *ctx, struct str text), void *ctx); /* for status */
+
+/* master_logins.c: the passwords of routes. False: why has a line for each file that cannot be used. */
+bool master_read_logins(const struct conf *c, struct str **out, struct buf *why);
+void master_logins_free(struct str *v, size_t n);
+void master_send_logins(struct child *c); /* to relay */
 
 /* master_children.c */
 void master_plan_children(struct master *m);

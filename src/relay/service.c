@@ -1,0 +1,277 @@
+/* relay/service.c - what post asks of relay: attempts and their results, which are kept until post has recorded them.
+ * Purpose     an attempt is carried out once, whoever asks how often and whether post lives or not.
+ * Trust       post is trusted to ask for what it has begun; what it does not acknowledge is bounded by RELAY_JOBS_MAX.
+ * Owns        the jobs.
+ * Suspends    in handlers. A job that somebody waits for is freed by the last of them.
+ */
+#include "relay/relay_impl.h"
+
+#include "base/die.h"
+#include "relay/texts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ATTEMPT_MEMORY ((size_t)64 << 20) /* DNS answers of all hosts at their largest */
+#define REPLY_MEMORY ((size_t)2 << 20)
+
+/* ---- jobs */
+
+static struct relay_job *job_find(struct relay *r, const struct ipc_relay_job *id)
+{
+	return map_get(&r->by_id, MAP_KEY(*id));
+}
+
+static struct relay_job *job_new(struct relay *r, const struct ipc_relay_job *id)
+{
+	struct relay_job *j = mem_new(struct relay_job);
+
+	j->id = *id;
+	arena_init(&j->arena, "result", REPLY_MEMORY);
+	gate_init(&j->gate);
+	list_init(&j->node);
+	list_add_last(&r->jobs, &j->node);
+	map_put(&r->by_id, MAP_KEY(j->id), j);
+	r->n_jobs++;
+	return j;
+}
+
+/* Somebody who waits still reads it then, and frees it. */
+static void job_forget(struct relay *r, struct relay_job *j)
+{
+	if (!j->acknowledged) {
+		map_del(&r->by_id, MAP_KEY(j->id));
+		list_del(&j->node);
+		r->n_jobs--;
+		j->acknowledged = true;
+	}
+	if (j->n_waiting || !j->done)
+		return;
+	arena_fini(&j->arena);
+	free(j);
+}
+
+void relay_jobs_fini(struct relay *r)
+{
+	list_each(it, next, &r->jobs)
+		job_forget(r, list_entry(it, struct relay_job, node));
+	map_fini(&r->by_id);
+}
+
+/* ---- a result outlives what it was made of */
+
+static struct ipc_rcpt_result *keep_rcpts(const struct ipc_delivery *d, struct arena *a)
+{
+	struct ipc_rcpt_result *v = arena_array(a, d->n_rcpts, sizeof *v);
+
+	for (size_t i = 0; i < d->n_rcpts; i++) {
+		v[i] = d->rcpts[i];
+		v[i].status = arena_dup(a, v[i].status);
+		v[i].text = arena_dup(a, v[i].text);
+	}
+	return v;
+}
+
+static struct ipc_tls_fact *keep_facts(const struct ipc_tls_fact *facts, size_t n, struct arena *a)
+{
+	struct ipc_tls_fact *v = arena_array(a, n, sizeof *v);
+
+	for (size_t i = 0; i < n; i++) {
+		v[i] = facts[i];
+		v[i].domain = arena_dup(a, v[i].domain);
+		v[i].policy_text = arena_dup(a, v[i].policy_text);
+		v[i].mx = arena_dup(a, v[i].mx);
+		v[i].helo = arena_dup(a, v[i].helo);
+		v[i].ip = arena_dup(a, v[i].ip);
+		v[i].source = arena_dup(a, v[i].source);
+		v[i].text = arena_dup(a, v[i].text);
+	}
+	return v;
+}
+
+static struct ipc_sts_known *keep_sts(const struct ipc_sts_known *sts, size_t n, struct arena *a)
+{
+	struct ipc_sts_known *v = arena_array(a, n, sizeof *v);
+
+	for (size_t i = 0; i < n; i++) {
+		v[i] = sts[i];
+		v[i].domain = arena_dup(a, v[i].domain);
+		v[i].id = arena_dup(a, v[i].id);
+		v[i].policy = arena_dup(a, v[i].policy);
+	}
+	return v;
+}
+
+static void keep_reply(struct relay_job *j, const struct ipc_relay_send_reply *from)
+{
+	struct ipc_relay_send_reply *to = &j->reply;
+	struct ipc_delivery *d = &to->delivery;
+	struct arena *a = &j->arena;
+
+	*to = *from;
+	d->host = arena_dup(a, d->host);
+	d->ip = arena_dup(a, d->ip);
+	d->source = arena_dup(a, d->source);
+	d->tls = arena_dup(a, d->tls);
+	d->lock_text = arena_dup(a, d->lock_text);
+	d->rcpts = keep_rcpts(d, a);
+	to->tls_facts = keep_facts(from->tls_facts, from->n_tls_facts, a);
+	to->sts = keep_sts(from->sts, from->n_sts, a);
+}
+
+/* ---- attempts */
+
+static SUSPENDS void job_run(struct relay *r, struct relay_job *j, const struct ipc_relay_send *m)
+{
+	struct relay_conf *conf = relay_conf_get(r->conf);
+	struct ipc_relay_send_reply reply = { 0 };
+	struct arena a;
+
+	arena_init(&a, "attempt", ATTEMPT_MEMORY);
+	j->task = task_self(r->sched);
+	r->n_running++;
+	attempt_run(r, conf, m, &a, &reply);
+	r->n_running--;
+	j->task = NULL;
+	keep_reply(j, &reply);
+	arena_fini(&a);
+	relay_conf_put(conf);
+	j->done = true;
+	gate_open(r->sched, &j->gate);
+}
+
+/* Until it has ended; false: we are to stop. */
+static SUSPENDS bool job_await(struct relay *r, struct relay_job *j)
+{
+	struct gate *g = &j->gate;
+	int w = 0;
+
+	while (!j->done && w != WAIT_STOP)
+		w = task_wait(r->sched, &g, 1, NEVER_MS);
+	return j->done;
+}
+
+static void job_release(struct relay *r, struct relay_job *j)
+{
+	if (--j->n_waiting == 0 && j->acknowledged)
+		job_forget(r, j);
+}
+
+static SUSPENDS void on_send(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct relay *r = ctx;
+	const struct ipc_relay_send *m = msg;
+	struct ipc_relay_job id = { .id = m->id, .group = m->group, .attempt = m->attempt };
+	struct relay_job *j = job_find(r, &id);
+
+	if (r->stopping || (!j && r->n_jobs >= RELAY_JOBS_MAX)) {
+		call_reply(call, TRY_LATER, NULL);
+		return;
+	}
+	r->n_calls++;
+	if (j) {
+		j->n_waiting++;
+	} else {
+		j = job_new(r, &id);
+		j->n_waiting++;
+		job_run(r, j, m);
+	}
+	if (job_await(r, j))
+		ipc_relay_send_reply_send(call, OK, &j->reply);
+	job_release(r, j);
+	r->n_calls--;
+}
+
+static SUSPENDS void on_result(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct relay *r = ctx;
+	const struct ipc_relay_result *m = msg;
+	struct ipc_relay_job id = { .id = m->id, .group = m->group, .attempt = m->attempt };
+	struct relay_job *j = job_find(r, &id);
+	struct ipc_relay_result_reply reply = { 0 };
+
+	if (!j) {
+		ipc_relay_result_reply_send(call, NO_SUCH, &reply);
+		return;
+	}
+	r->n_calls++;
+	j->n_waiting++;
+	if (job_await(r, j)) {
+		reply = (struct ipc_relay_result_reply){ .delivery = j->reply.delivery, .tls_facts = j->reply.tls_facts,
+			.n_tls_facts = j->reply.n_tls_facts, .sts = j->reply.sts, .n_sts = j->reply.n_sts };
+		ipc_relay_result_reply_send(call, OK, &reply);
+	}
+	job_release(r, j);
+	r->n_calls--;
+}
+
+static void on_acknowledge(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct relay *r = ctx;
+	const struct ipc_relay_acknowledge *m = msg;
+	struct ipc_relay_job id = { .id = m->id, .group = m->group, .attempt = m->attempt };
+	struct relay_job *j = job_find(r, &id);
+
+	(void)call;
+	if (j && j->done)
+		job_forget(r, j);
+}
+
+/* after: how many of the list the asker has; it acknowledges none of them before it has all. */
+static void on_outstanding(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct relay *r = ctx;
+	const struct ipc_relay_outstanding *m = msg;
+	struct ipc_relay_job *v = arena_array(call_arena(call), IPC_RELAY_OUTSTANDING_JOBS_MAX, sizeof *v);
+	struct ipc_relay_outstanding_reply reply = { .jobs = v };
+	uint32_t n = 0;
+
+	list_each(it, next, &r->jobs)
+	{
+		if (n++ < m->after)
+			continue;
+		if (reply.n_jobs == IPC_RELAY_OUTSTANDING_JOBS_MAX) {
+			reply.more = 1;
+			break;
+		}
+		v[reply.n_jobs++] = list_entry(it, struct relay_job, node)->id;
+	}
+	ipc_relay_outstanding_reply_send(call, OK, &reply);
+}
+
+/* ---- the rest */
+
+static SUSPENDS void on_texts(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct relay *r = ctx;
+
+	if (r->stopping) {
+		call_reply(call, TRY_LATER, NULL);
+		return;
+	}
+	r->n_calls++;
+	relay_answer_texts(r->dns, call, msg);
+	r->n_calls--;
+}
+
+static void on_sts(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct relay *r = ctx;
+
+	(void)call;
+	if (!r->stopping)
+		locks_remember(r->locks, msg);
+}
+
+void relay_service_init(struct relay *r)
+{
+	map_init(&r->by_id, r->seed);
+	list_init(&r->jobs);
+	r->handlers[IPC_RELAY_SEND] = on_send;
+	r->handlers[IPC_RELAY_RESULT] = on_result;
+	r->handlers[IPC_RELAY_OUTSTANDING] = on_outstanding;
+	r->handlers[IPC_RELAY_ACKNOWLEDGE] = on_acknowledge;
+	r->handlers[IPC_DNS_TEXTS] = on_texts;
+	r->handlers[IPC_STS_REMEMBER] = on_sts;
+	r->service = (struct ipc_service){ .ctx = r, .handlers = r->handlers };
+}

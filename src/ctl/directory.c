@@ -160,6 +160,7 @@ static int alias_add(struct ctl *c)
 {
 	struct ipc_alias_add m = { 0 };
 	struct ipc_addr *to = arena_array(&c->client.arena, (size_t)c->n_words, sizeof *to);
+	enum outcome o;
 
 	if (!ctl_address(c, c->words[0], &m.address))
 		return 1;
@@ -167,7 +168,11 @@ static int alias_add(struct ctl *c)
 		if (!ctl_address(c, c->words[i], &to[m.n_to++]))
 			return 1;
 	m.to = to;
-	return ctl_done(client_call(&c->client, ROLE_STORE, IPC_ALIAS_ADD, &m, NULL), "alias add", c->words[0]);
+	o = client_call(&c->client, ROLE_STORE, IPC_ALIAS_ADD, &m, NULL);
+	if (o != DENIED)
+		return ctl_done(o, "alias add", c->words[0]);
+	fprintf(stderr, "sallyport: alias add %s: a target's domain is not one of this server's, and queue.forwarding is off\n", c->words[0]);
+	return 1;
 }
 
 static int alias_delete(struct ctl *c)

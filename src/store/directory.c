@@ -53,10 +53,15 @@ struct resolving {
 	struct map seen;
 };
 
+static bool is_same(const struct target *t, const struct pending *p)
+{
+	return t->account == 0 && str_eq(t->local, p->local) && str_eq(t->domain, p->domain);
+}
+
 static void add_target(struct resolving *r, uint64_t account, const struct pending *p)
 {
 	for (size_t i = 0; i < r->out->n; i++)
-		if (r->out->v[i].account == account)
+		if (account ? r->out->v[i].account == account : is_same(&r->out->v[i], p))
 			return;
 	if (r->out->n == IPC_RESOLVE_TARGETS_MAX)
 		r->out->cut = true;
@@ -161,8 +166,11 @@ static void look(struct resolving *r, const struct pending *p)
 	struct str base = plus > 0 ? str_sub(p->local, 0, (size_t)plus) : STR("");
 	struct domain_row domain;
 
-	if (!domain_get(r, p->domain, &domain))
+	if (!domain_get(r, p->domain, &domain)) {
+		if (p->depth && r->d->shard->limits->forwarding)
+			add_target(r, 0, p); /* an alias leads to another server */
 		return;
+	}
 	if (take_account(r, p, p->local) || follow_alias(r, p, p->local))
 		return;
 	if (base.n && (take_account(r, p, base) || follow_alias(r, p, base)))

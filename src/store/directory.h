@@ -26,15 +26,15 @@ SUSPENDS void directory_sweep(struct directory *d);
 void directory_fini(struct directory *d);
 
 struct target {
-	uint64_t account;
-	struct str local, domain; /* folded, as it was reached: with its detail; in the arena */
+	uint64_t account; /* 0: an address elsewhere, that an alias leads to */
+	struct str local, domain; /* as it was reached: folded, with its detail; elsewhere as the alias has it. In the arena */
 };
 struct targets {
 	struct target v[IPC_RESOLVE_TARGETS_MAX];
 	size_t n;
 	bool cut; /* there were more */
 };
-/* The accounts behind an address. OK; NO_SUCH user; DENIED: the domain is not ours. */
+/* The accounts behind an address, and where queue.forwarding is on the addresses elsewhere. OK; NO_SUCH user; DENIED: the domain is not ours. */
 enum outcome directory_resolve(
 	struct directory *d, const struct ipc_addr *address, struct arena *a, struct targets *out) MUST_USE;
 bool directory_leads_to(struct directory *d, const struct ipc_addr *address, uint64_t account);

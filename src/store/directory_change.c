@@ -615,11 +615,14 @@ static SUSPENDS enum outcome alias_add(struct directory *d, const struct ipc_ali
 		return EXISTS;
 	for (size_t i = 0; i < q->n_to; i++) {
 		struct str to_domain = mail_domain_fold(a, q->to[i].domain), to_local = mail_local_fold(a, q->to[i].local);
+		bool ours = exists(d, 'd', to_domain, STR(""));
 
 		if (!is_domain(to_domain) || !is_local(to_local))
 			return BAD_SYNTAX;
-		if (!exists(d, 'd', to_domain, STR("")))
-			return DENIED; /* nothing is forwarded to other servers */
+		if (!ours && !d->shard->limits->forwarding)
+			return DENIED;
+		if (!ours)
+			to_local = q->to[i].local; /* whether case matters there is theirs to say (RFC 5321 2.4) */
 		row->to[row->n++] = arena_fmt(a, "%.*s@%.*s", STR_ARG(to_local), STR_ARG(to_domain));
 	}
 	buf_init(&v, ROW_MAX);

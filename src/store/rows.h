@@ -20,6 +20,7 @@
  *   Y id body        sent_row, by hashes            y time id body   no value: sent rows by age
  *   q                quota_row: what its owner was told of
  *   k rules chunk    hidden_row: emails that POP deleted and kept
+ *   N local@domain   suppression_row (store/suppression.h)
  * In the directory's:
  *   d domain         domain_row                     a domain 0 local entry_row
  *   l domain 0 local alias_row                      i account        address

@@ -106,6 +106,11 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(tlsrpt_done, TLSRPT_DONE) \
 	X(sts_keep, STS_KEEP) \
 	X(sts_list, STS_LIST) \
+	X(suppressed, SUPPRESSED) \
+	X(suppress_note, SUPPRESS_NOTE) \
+	X(suppression_add, SUPPRESSION_ADD) \
+	X(suppression_delete, SUPPRESSION_DELETE) \
+	X(suppression_list, SUPPRESSION_LIST) \
 	X(mailboxes, MAILBOXES)                                                                                        \
 	X(mailbox_create, MAILBOX_CREATE)                                                                              \
 	X(mailbox_delete, MAILBOX_DELETE)                                                                              \

@@ -8,8 +8,11 @@
 static enum outcome check_target(struct store *s, const struct target *t, uint64_t size)
 {
 	struct account *a;
-	enum outcome o = account_get(&s->shard, t->account, &a);
+	enum outcome o;
 
+	if (!t->account)
+		return OK;
+	o = account_get(&s->shard, t->account, &a);
 	if (o != OK)
 		return o;
 	o = account_over_quota(a, size, 1) ? OVER_QUOTA : OK;

@@ -182,6 +182,29 @@ static void deliverable(struct fx *f)
 	fx_verified(f);
 }
 
+static void aliases_elsewhere(struct fx *f)
+{
+	struct ipc_resolve_reply r;
+
+	fx_account(f);
+	f->store->limits.forwarding = true;
+	assert_int_equal(alias(f, "away@x.test", "Bob.Far@FAR.test", "alice@x.test"), OK);
+	assert_int_equal(alias(f, "both@x.test", "away@x.test", "Bob.Far@far.test"), OK);
+	assert_int_equal(resolve(f, "away@x.test", &r), OK);
+	assert_int_equal(r.n_targets, 2);
+	assert_true(r.targets[0].account == 0 && str_eq(r.targets[0].address.local, STR("Bob.Far")) &&
+		str_eq(r.targets[0].address.domain, STR("far.test")));
+	assert_true(r.targets[1].account == f->account);
+	assert_int_equal(resolve(f, "both@x.test", &r), OK);
+	assert_int_equal(r.n_targets, 2); /* each once */
+	assert_int_equal(resolve(f, "Bob.Far@far.test", &r), DENIED); /* itself it is not ours */
+	fx_verified(f);
+	f->store->limits.forwarding = false;
+	assert_int_equal(resolve(f, "away@x.test", &r), OK);
+	assert_int_equal(r.n_targets, 1);
+	assert_int_equal(alias(f, "more@x.test", "bob@far.test", NULL), DENIED);
+}
+
 static void deep_aliases(struct fx *f)
 {
 	struct ipc_resolve_reply r;
@@ -279,13 +302,14 @@ BOTH(survives_reopening)
 BOTH(some_fail)
 BOTH(deliverable)
 BOTH(deep_aliases)
+BOTH(aliases_elsewhere)
 BOTH(lists_and_removals)
 ON(mem, half_made_accounts)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TESTS(to_many), TESTS(survives_reopening), TESTS(some_fail),
-		TESTS(deliverable), TESTS(deep_aliases), TESTS(lists_and_removals),
+		TESTS(deliverable), TESTS(deep_aliases), TESTS(aliases_elsewhere), TESTS(lists_and_removals),
 		cmocka_unit_test(mem_half_made_accounts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

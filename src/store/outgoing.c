@@ -177,11 +177,14 @@ static bool is_sound(const struct ipc_queue_send *q)
 
 static bool find_trace(struct shard *s, struct str trace, uint64_t *id)
 {
+	struct out_trace_row row;
 	struct buf v;
 	bool found;
 
 	buf_init(&v, 64);
-	found = lane_get(s, key_out_trace(trace), &v) && counter_decode(buf_str(&v), id);
+	found = lane_get(s, key_out_trace(trace), &v) && out_trace_row_decode(buf_str(&v), &row);
+	if (found)
+		*id = row.id;
 	buf_fini(&v);
 	return found;
 }
@@ -203,16 +206,6 @@ static void put_new_group(struct shard *s, const struct ipc_queue_send *q, uint6
 	buf_fini(&v);
 }
 
-static void put_trace(struct shard *s, struct str trace, uint64_t id)
-{
-	struct buf v;
-
-	buf_init(&v, 64);
-	counter_encode(id, &v);
-	lane_put(s, key_out_trace(trace), buf_str(&v));
-	buf_fini(&v);
-}
-
 static enum outcome put_new(struct shard *s, const struct ipc_queue_send *q, uint64_t *id)
 {
 	struct engine_batch *b = lane_batch(s);
@@ -227,7 +220,7 @@ static enum outcome put_new(struct shard *s, const struct ipc_queue_send *q, uin
 	put_letter(s, *id, &row);
 	engine_put(b, KEY_STR(key_out_prefix(*id)), q->prefix);
 	engine_ref_put(b, KEY_STR(lane_ref(s, row.blob, *id)), STR(""));
-	put_trace(s, q->facts.trace, *id);
+	trace_put(s, q->facts.trace, *id, 0);
 	arena_init(&a, "store-outgoing", WORK_MAX);
 	for (uint32_t i = 0; i < q->n_domains; i++) {
 		put_new_group(s, q, *id, i, &a);

@@ -38,16 +38,16 @@ static bool trace_fits(struct str want, struct str trace)
 /* The only letter that can be meant. 0: any may; UINT64_MAX: none. */
 static uint64_t only_id(struct shard *s, const struct ipc_queue_filter *f)
 {
-	uint64_t id = 0;
+	struct out_trace_row row = { 0 };
 	struct buf v;
 
 	if (f->id || f->trace.n == 0)
 		return f->id;
 	buf_init(&v, 64);
-	if (!lane_get(s, key_out_trace(f->trace), &v) || !counter_decode(buf_str(&v), &id))
-		id = UINT64_MAX;
+	if (!lane_get(s, key_out_trace(f->trace), &v) || !out_trace_row_decode(buf_str(&v), &row))
+		row.id = UINT64_MAX;
 	buf_fini(&v);
-	return id;
+	return row.id;
 }
 
 /* ---- the queue */

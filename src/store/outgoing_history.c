@@ -22,9 +22,22 @@ void history_add(struct shard *s, uint64_t id, uint32_t group, struct out_group_
 	buf_fini(&v);
 }
 
+void trace_put(struct shard *s, struct str trace, uint64_t id, int64_t finished_s)
+{
+	struct buf v;
+
+	buf_init(&v, 64);
+	out_trace_row_encode(&(struct out_trace_row){ id, finished_s }, &v);
+	lane_put(s, key_out_trace(trace), buf_str(&v));
+	buf_fini(&v);
+}
+
 void history_finish(struct shard *s, uint64_t id, struct str trace)
 {
-	engine_put(lane_batch(s), KEY_STR(key_out_finished(shard_now_s(s), id)), trace);
+	int64_t now_s = shard_now_s(s);
+
+	engine_put(lane_batch(s), KEY_STR(key_out_finished(now_s, id)), trace);
+	trace_put(s, trace, id, now_s);
 }
 
 /* ---- expiry */

@@ -129,6 +129,24 @@ bool out_letter_row_decode(struct str v, struct out_letter_row *out)
 	return cur_done(&c);
 }
 
+void out_trace_row_encode(const struct out_trace_row *r, struct buf *out)
+{
+	put_u8(out, VERSION);
+	put_u64(out, r->id);
+	put_u64(out, (uint64_t)r->finished_s);
+}
+
+bool out_trace_row_decode(struct str v, struct out_trace_row *out)
+{
+	struct cur c = cur_of(v);
+
+	if (cur_le8(&c) != VERSION)
+		cur_fail(&c);
+	out->id = cur_le64(&c);
+	out->finished_s = (int64_t)cur_le64(&c);
+	return cur_done(&c);
+}
+
 /* ---- groups */
 
 static void put_rcpt(struct buf *b, const struct ipc_queue_rcpt *r)

@@ -16,6 +16,11 @@ struct out_letter_row {
 	struct ipc_out_facts facts;
 };
 
+struct out_trace_row {
+	uint64_t id;
+	int64_t finished_s; /* of its f row; 0: the letter is in the queue */
+};
+
 struct out_group_row {
 	uint8_t state; /* QUEUE_* */
 	uint8_t owed;  /* bits 1 << REPORT_*: of its recipients */
@@ -52,6 +57,8 @@ struct key key_out_finished(int64_t time_s, uint64_t id);
 
 void out_letter_row_encode(const struct out_letter_row *r, struct buf *out);
 bool out_letter_row_decode(struct str v, struct out_letter_row *out); /* views into v, here and below */
+void out_trace_row_encode(const struct out_trace_row *r, struct buf *out);
+bool out_trace_row_decode(struct str v, struct out_trace_row *out);
 /* Counts and owed are made of the recipients. */
 void out_group_row_encode(struct out_group_row *r, const struct ipc_queue_rcpt *rcpts, struct buf *out);
 void out_group_row_encode_as(const struct out_group_row *r, struct buf *out); /* its recipients as they are */

@@ -33,7 +33,7 @@
  *   Q id             queued_row                     T id             a byte a recipient: 1 when done
  *   c                counter: of letters of both kinds
  *   O id             out_letter_row: a letter that leaves    O id group       out_group_row (both: store/outgoing_rows.h)
- *   P id             its prefix                              t trace          counter: the id of the letter of that trace
+ *   P id             its prefix                              t trace          out_trace_row: the letter of that trace
  *   h id group n     out_event_row: what happened to a group
  *   f time id        the trace of a letter that is through since then: its history and its t row go by it
  *   r day domain fact  counts of TLS sessions; n day: how many of them; s domain: an MTA-STS policy (all: store/tlsrpt.h)

@@ -1,7 +1,7 @@
 /* store/verify.c - all data checked against its invariants. See the header.
  * Suspends    between bounded pieces; rows are read of one snapshot a step, so that commits meanwhile do not look like damage.
  */
-#include "store/verify.h"
+#include "store/verify_impl.h"
 
 #include "base/die.h"
 #include "mail/base64.h"
@@ -9,6 +9,7 @@
 #include "store/garbage.h"
 #include "store/names.h"
 #include "store/outgoing_rows.h"
+#include "store/suppression.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,28 +17,8 @@
 #include <string.h>
 
 #define STEP_MESSAGES 500
-#define STEP_BODY_BYTES ((uint64_t)64 << 20)
-#define STEP_ROWS 2000
-#define PIECE 4000 /* rows between two yields */
 
-/* PHASE_DELETED goes over Z rows as PHASE_MESSAGES does over M rows. */
-enum phase { PHASE_DIRECTORY, PHASE_ACCOUNT, PHASE_MESSAGES, PHASE_DELETED, PHASE_QUEUE, PHASE_REFS, PHASE_BODIES, PHASE_END };
-
-struct cursor {
-	unsigned phase;
-	uint64_t a, b; /* account, message; or reference; or body */
-	unsigned mailbox, uid;
-};
-
-struct run {
-	struct store *s;
-	struct engine_port *port;
-	struct engine_snapshot *snap;
-	struct verify_step *v;
-	struct cursor at;
-};
-
-static __attribute__((format(printf, 3, 4))) void bad(struct run *r, const char *rule, const char *fmt, ...)
+void verify_bad(struct run *r, const char *rule, const char *fmt, ...)
 {
 	char text[360];
 	va_list ap;
@@ -50,7 +31,7 @@ static __attribute__((format(printf, 3, 4))) void bad(struct run *r, const char 
 	r->v->lines[r->v->n_lines++] = arena_fmt(r->v->a, "%s %s", rule, text);
 }
 
-static bool get(struct run *r, uint64_t partition, struct key k, struct buf *v)
+bool verify_get(struct run *r, uint64_t partition, struct key k, struct buf *v)
 {
 	buf_reset(v);
 	return engine_get(r->port, r->snap, partition, KEY_STR(k), v);
@@ -64,7 +45,7 @@ static bool note_row(void *arg, const struct engine_row *row)
 }
 
 /* Is there a row of exactly that key in the references' space? */
-static bool has_ref(struct run *r, struct key k)
+bool verify_has_ref(struct run *r, struct key k)
 {
 	struct key to = key_bytes(k, STR("\0"));
 	struct engine_range range = {
@@ -84,14 +65,14 @@ static void check_domain(struct run *r, struct str name, struct str value)
 	struct buf v;
 
 	if (!domain_row_decode(value, &row)) {
-		bad(r, "V11", "domain %.*s does not decode", STR_ARG(name));
+		verify_bad(r, "V11", "domain %.*s does not decode", STR_ARG(name));
 		return;
 	}
 	if (row.first.n == 0)
 		return;
 	buf_init(&v, 65536);
 	if (!directory_get(&r->s->directory, 'a', name, row.first, &v))
-		bad(r, "V11", "domain %.*s: its duty account %.*s does not exist", STR_ARG(name), STR_ARG(row.first));
+		verify_bad(r, "V11", "domain %.*s: its duty account %.*s does not exist", STR_ARG(name), STR_ARG(row.first));
 	buf_fini(&v);
 }
 
@@ -102,17 +83,17 @@ static void check_entry(struct run *r, struct str key, struct str value)
 	struct buf v;
 
 	if (!entry_row_decode(value, &row)) {
-		bad(r, "V11", "an account's entry does not decode (%.*s)", STR_ARG(key));
+		verify_bad(r, "V11", "an account's entry does not decode (%.*s)", STR_ARG(key));
 		return;
 	}
 	buf_init(&v, 65536);
-	if (!get(r, PARTITION_DIRECTORY, key_u64(key_of('i'), row.account), &v))
-		bad(r, "V11", "account %" PRIu64 " has no row by its number", row.account);
+	if (!verify_get(r, PARTITION_DIRECTORY, key_u64(key_of('i'), row.account), &v))
+		verify_bad(r, "V11", "account %" PRIu64 " has no row by its number", row.account);
 	if (row.state == ENTRY_LIVE &&
-		(!get(r, row.account, key_of('C'), &v) || !credential_row_decode(buf_str(&v), &cred)))
-		bad(r, "V11", "account %" PRIu64 " has no credential row", row.account);
-	if (row.state == ENTRY_LIVE && !get(r, row.account, key_of('H'), &v))
-		bad(r, "V11", "account %" PRIu64 " has no head row", row.account);
+		(!verify_get(r, row.account, key_of('C'), &v) || !credential_row_decode(buf_str(&v), &cred)))
+		verify_bad(r, "V11", "account %" PRIu64 " has no credential row", row.account);
+	if (row.state == ENTRY_LIVE && !verify_get(r, row.account, key_of('H'), &v))
+		verify_bad(r, "V11", "account %" PRIu64 " has no head row", row.account);
 	buf_fini(&v);
 }
 
@@ -124,8 +105,8 @@ static void check_owner(struct run *r, struct str key)
 	struct buf v;
 
 	buf_init(&v, 65536);
-	if (!cur_done(&c) || !get(r, account, pin, &v))
-		bad(r, "V16", "account %" PRIu64 " has not pinned a certificate that leads to it", account);
+	if (!cur_done(&c) || !verify_get(r, account, pin, &v))
+		verify_bad(r, "V16", "account %" PRIu64 " has not pinned a certificate that leads to it", account);
 	buf_fini(&v);
 }
 
@@ -145,7 +126,7 @@ static bool check_directory_row(void *arg, const struct engine_row *row)
 		struct alias_row *alias = mem_new(struct alias_row);
 
 		if (!alias_row_decode(row->value, alias))
-			bad(r, "V11", "an alias does not decode (%.*s)", STR_ARG(key));
+			verify_bad(r, "V11", "an alias does not decode (%.*s)", STR_ARG(key));
 		free(alias);
 	}
 	return true;
@@ -196,7 +177,7 @@ static bool load_mailbox(void *arg, const struct engine_row *row)
 
 	t->id = cur_be32(&cur);
 	if (!mailbox_row_decode(row->value, &t->row)) {
-		bad(c->r, "V9", "account %" PRIu64 " mailbox %u does not decode", c->id, t->id);
+		verify_bad(c->r, "V9", "account %" PRIu64 " mailbox %u does not decode", c->id, t->id);
 		c->mailboxes.n--;
 		return true;
 	}
@@ -210,19 +191,19 @@ static void check_message_row(struct checked_account *c, uint32_t mailbox, uint3
 	struct message_row m;
 
 	if (!message_row_decode(value, &m)) {
-		bad(c->r, "V1", "account %" PRIu64 " mailbox %u uid %u does not decode", c->id, mailbox, uid);
+		verify_bad(c->r, "V1", "account %" PRIu64 " mailbox %u uid %u does not decode", c->id, mailbox, uid);
 		return;
 	}
 	if (!t) {
-		bad(c->r, "V1", "account %" PRIu64 " uid %u is of mailbox %u, which does not exist", c->id, uid,
+		verify_bad(c->r, "V1", "account %" PRIu64 " uid %u is of mailbox %u, which does not exist", c->id, uid,
 			mailbox);
 		return;
 	}
 	if (uid >= t->row.uidnext)
-		bad(c->r, "V1", "account %" PRIu64 " mailbox %u uid %u is not below uidnext %u", c->id, mailbox, uid,
+		verify_bad(c->r, "V1", "account %" PRIu64 " mailbox %u uid %u is not below uidnext %u", c->id, mailbox, uid,
 			t->row.uidnext);
 	if (m.modseq > c->head.modseq)
-		bad(c->r, "V1",
+		verify_bad(c->r, "V1",
 			"account %" PRIu64 " mailbox %u uid %u: modseq %" PRIu64 " is above the account's %" PRIu64,
 			c->id, mailbox, uid, m.modseq, c->head.modseq);
 	t->messages++;
@@ -268,12 +249,12 @@ static bool walk_parts(void *arg, const struct engine_row *row)
 	id = (uint64_t)cur_be32(&cur) << 32;
 	id |= cur_be32(&cur);
 	for (; c->next < c->messages.n && c->messages.v[c->next] < id; c->next++)
-		bad(c->r, "V2", "account %" PRIu64 " mailbox %u uid %u has no parts row", c->id,
+		verify_bad(c->r, "V2", "account %" PRIu64 " mailbox %u uid %u has no parts row", c->id,
 			(unsigned)(c->messages.v[c->next] >> 32), (unsigned)c->messages.v[c->next]);
 	if (c->next < c->messages.n && c->messages.v[c->next] == id)
 		c->next++;
 	else
-		bad(c->r, "V10", "account %" PRIu64 " mailbox %u uid %u has parts and no message row", c->id,
+		verify_bad(c->r, "V10", "account %" PRIu64 " mailbox %u uid %u has parts and no message row", c->id,
 			(unsigned)(id >> 32), (unsigned)id);
 	return true;
 }
@@ -290,7 +271,7 @@ static bool is_mailbox(struct checked_account *c, uint32_t id)
 		return true;
 	g = mem_new(struct gone_row);
 	buf_init(&v, 65536);
-	is = get(c->r, c->id, key_u32(key_of('W'), id), &v) && gone_row_decode(buf_str(&v), g);
+	is = verify_get(c->r, c->id, key_u32(key_of('W'), id), &v) && gone_row_decode(buf_str(&v), g);
 	buf_fini(&v);
 	free(g);
 	return is;
@@ -309,12 +290,12 @@ static bool walk_deleted(void *arg, const struct engine_row *row)
 	uid = cur_be32(&cur);
 	*vec_push(&c->messages) = (uint64_t)mailbox << 32 | uid;
 	if (!deleted_row_decode(row->value, &d))
-		bad(c->r, "V15", "account %" PRIu64 " mailbox %u uid %u, deleted, does not decode", c->id, mailbox, uid);
-	else if (!has_ref(c->r, key_deleted(d.time_s, c->id, mailbox, uid)))
-		bad(c->r, "V15", "account %" PRIu64 " mailbox %u uid %u, deleted, is not found by its age", c->id,
+		verify_bad(c->r, "V15", "account %" PRIu64 " mailbox %u uid %u, deleted, does not decode", c->id, mailbox, uid);
+	else if (!verify_has_ref(c->r, key_deleted(d.time_s, c->id, mailbox, uid)))
+		verify_bad(c->r, "V15", "account %" PRIu64 " mailbox %u uid %u, deleted, is not found by its age", c->id,
 			mailbox, uid);
 	if (!is_mailbox(c, mailbox))
-		bad(c->r, "V15", "account %" PRIu64 " uid %u, deleted, is of mailbox %u, which never was", c->id, uid,
+		verify_bad(c->r, "V15", "account %" PRIu64 " uid %u, deleted, is of mailbox %u, which never was", c->id, uid,
 			mailbox);
 	return true;
 }
@@ -350,6 +331,7 @@ union any_setting {
 	struct code_row code;
 	struct code_use_row use;
 	struct pin_row pin;
+	struct suppression_row suppression;
 };
 
 static bool setting_decodes(struct str key, struct str value, union any_setting *room)
@@ -361,6 +343,8 @@ static bool setting_decodes(struct str key, struct str value, union any_setting 
 		return key.n == 5 && code_row_decode(value, &room->code);
 	case 'a':
 		return key.n == 5 && code_use_row_decode(value, &room->use);
+	case 'N':
+		return key.n > 1 && suppression_row_decode(value, &room->suppression);
 	default:
 		return key.n == 1 + FINGERPRINT_SIZE && pin_row_decode(value, &room->pin);
 	}
@@ -373,14 +357,14 @@ static bool check_setting(void *arg, const struct engine_row *row)
 
 	c->r->v->checked++;
 	if (!setting_decodes(row->key, row->value, room))
-		bad(c->r, "V16", "account %" PRIu64 " has a row %c that does not decode", c->id, row->key.p[0]);
+		verify_bad(c->r, "V16", "account %" PRIu64 " has a row %c that does not decode", c->id, row->key.p[0]);
 	free(room);
 	return true;
 }
 
 static void check_settings(struct checked_account *c)
 {
-	static const char tags[] = "SAaK";
+	static const char tags[] = "SAaKN";
 
 	for (const char *t = tags; *t; t++) {
 		char to = (char)(*t + 1);
@@ -399,7 +383,7 @@ static void check_counters(struct checked_account *c)
 
 		if (t->messages != t->row.messages || t->unseen != t->row.unseen || t->deleted != t->row.deleted ||
 			t->recent != t->row.recent || t->size != t->row.size)
-			bad(c->r, "V7",
+			verify_bad(c->r, "V7",
 				"account %" PRIu64 " mailbox %u says %u/%u/%u/%u/%" PRIu64
 				", its messages %u/%u/%u/%u/%" PRIu64,
 				c->id, t->id, t->row.messages, t->row.unseen, t->row.deleted, t->row.recent,
@@ -408,7 +392,7 @@ static void check_counters(struct checked_account *c)
 		messages += t->messages;
 	}
 	if (bytes != c->head.bytes || messages != c->head.messages)
-		bad(c->r, "V8",
+		verify_bad(c->r, "V8",
 			"account %" PRIu64 " says %" PRIu64 " bytes in %" PRIu64 " messages, its mailboxes %" PRIu64
 			" in %" PRIu64,
 			c->id, c->head.bytes, c->head.messages, bytes, messages);
@@ -432,17 +416,17 @@ static void check_names(struct checked_account *c)
 
 		buf_reset(&clean);
 		if (name_clean(t->row.name, 4000, 4000, &clean) != OK || !str_eq(buf_str(&clean), t->row.name))
-			bad(c->r, "V9", "account %" PRIu64 " mailbox %u has a bad name", c->id, t->id);
+			verify_bad(c->r, "V9", "account %" PRIu64 " mailbox %u has a bad name", c->id, t->id);
 		if (i > 0 && str_eq(t->row.name, c->mailboxes.v[i - 1].row.name))
-			bad(c->r, "V9", "account %" PRIu64 " mailboxes %u and %u have one name", c->id,
+			verify_bad(c->r, "V9", "account %" PRIu64 " mailboxes %u and %u have one name", c->id,
 				c->mailboxes.v[i - 1].id, t->id);
 		if (t->id >= c->head.mailbox_next || t->row.uidvalidity >= c->head.uidvalidity_next)
-			bad(c->r, "V9", "account %" PRIu64 " mailbox %u is not below the account's counters", c->id,
+			verify_bad(c->r, "V9", "account %" PRIu64 " mailbox %u is not below the account's counters", c->id,
 				t->id);
 		inbox |= str_eq(t->row.name, STR("INBOX"));
 	}
 	if (!inbox)
-		bad(c->r, "V9", "account %" PRIu64 " has no INBOX", c->id);
+		verify_bad(c->r, "V9", "account %" PRIu64 " has no INBOX", c->id);
 	buf_fini(&clean);
 }
 
@@ -457,11 +441,11 @@ static bool walk_mark(void *arg, const struct engine_row *row)
 		return false;
 	buf_init(&v, 256);
 	if (!mark_row_decode(row->value, &m)) {
-		bad(c->r, "V12", "account %" PRIu64 ": a delivery mark does not decode", c->id);
+		verify_bad(c->r, "V12", "account %" PRIu64 ": a delivery mark does not decode", c->id);
 	} else {
 		e = key_bytes(key_u64(key_of('E'), (uint64_t)m.time_s), str_from(row->key, 1));
-		if (!get(c->r, c->id, e, &v))
-			bad(c->r, "V12", "account %" PRIu64 ": a delivery mark is not found by its age", c->id);
+		if (!verify_get(c->r, c->id, e, &v))
+			verify_bad(c->r, "V12", "account %" PRIu64 ": a delivery mark is not found by its age", c->id);
 	}
 	buf_fini(&v);
 	return true;
@@ -475,8 +459,8 @@ static bool walk_age(void *arg, const struct engine_row *row)
 	if (piece_ends(c, row))
 		return false;
 	buf_init(&v, 256);
-	if (!get(c->r, c->id, key_bytes(key_of('D'), str_from(row->key, 9)), &v))
-		bad(c->r, "V12", "account %" PRIu64 ": an age names a delivery mark that is not there", c->id);
+	if (!verify_get(c->r, c->id, key_bytes(key_of('D'), str_from(row->key, 9)), &v))
+		verify_bad(c->r, "V12", "account %" PRIu64 ": an age names a delivery mark that is not there", c->id);
 	buf_fini(&v);
 	return true;
 }
@@ -489,7 +473,7 @@ static bool walk_moved(void *arg, const struct engine_row *row)
 	if (piece_ends(c, row))
 		return false;
 	if (!mark_row_decode(row->value, &m) || m.uid == 0)
-		bad(c->r, "V14", "account %" PRIu64 ": the mark of a letter that was moved does not decode", c->id);
+		verify_bad(c->r, "V14", "account %" PRIu64 ": the mark of a letter that was moved does not decode", c->id);
 	return true;
 }
 
@@ -503,7 +487,7 @@ static bool walk_uidl(void *arg, const struct engine_row *row)
 	if (piece_ends(c, row))
 		return false;
 	if (!uidl_row_decode(row->value, &uidl) || !cur_done(&key) || email >= c->head.email_next)
-		bad(c->r, "V14", "account %" PRIu64 " email %" PRIu64 ": its UIDL does not decode", c->id, email);
+		verify_bad(c->r, "V14", "account %" PRIu64 " email %" PRIu64 ": its UIDL does not decode", c->id, email);
 	return true;
 }
 
@@ -517,9 +501,9 @@ static bool walk_sent(void *arg, const struct engine_row *row)
 		return false;
 	buf_init(&v, 256);
 	if (!sent_row_decode(row->value, &s))
-		bad(c->r, "V18", "account %" PRIu64 ": a row of a sent letter does not decode", c->id);
-	else if (!get(c->r, c->id, key_bytes(key_u64(key_of('y'), (uint64_t)s.time_s), str_from(row->key, 1)), &v))
-		bad(c->r, "V18", "account %" PRIu64 ": a sent letter is not found by its age", c->id);
+		verify_bad(c->r, "V18", "account %" PRIu64 ": a row of a sent letter does not decode", c->id);
+	else if (!verify_get(c->r, c->id, key_bytes(key_u64(key_of('y'), (uint64_t)s.time_s), str_from(row->key, 1)), &v))
+		verify_bad(c->r, "V18", "account %" PRIu64 ": a sent letter is not found by its age", c->id);
 	buf_fini(&v);
 	return true;
 }
@@ -532,8 +516,8 @@ static bool walk_sent_age(void *arg, const struct engine_row *row)
 	if (piece_ends(c, row))
 		return false;
 	buf_init(&v, 256);
-	if (row->key.n != 25 || !get(c->r, c->id, key_bytes(key_of('Y'), str_from(row->key, 9)), &v))
-		bad(c->r, "V18", "account %" PRIu64 ": an age names a sent letter that is not there", c->id);
+	if (row->key.n != 25 || !verify_get(c->r, c->id, key_bytes(key_of('Y'), str_from(row->key, 9)), &v))
+		verify_bad(c->r, "V18", "account %" PRIu64 ": an age names a sent letter that is not there", c->id);
 	buf_fini(&v);
 	return true;
 }
@@ -548,7 +532,7 @@ static bool walk_hidden(void *arg, const struct engine_row *row)
 	if (piece_ends(c, row))
 		return false;
 	if (!hidden_row_decode(row->value, &h) || !cur_done(&key) || first >= c->head.email_next)
-		bad(c->r, "V17", "account %" PRIu64 ": a row of what POP deleted and kept does not decode", c->id);
+		verify_bad(c->r, "V17", "account %" PRIu64 ": a row of what POP deleted and kept does not decode", c->id);
 	return true;
 }
 
@@ -558,8 +542,8 @@ static void check_anchor(struct checked_account *c)
 	struct buf v;
 
 	buf_init(&v, 256);
-	if (get(c->r, c->id, key_of('l'), &v) && (!counter_decode(buf_str(&v), &anchor) || !anchor))
-		bad(c->r, "V17", "account %" PRIu64 ": the anchor of its UIDLs does not decode", c->id);
+	if (verify_get(c->r, c->id, key_of('l'), &v) && (!counter_decode(buf_str(&v), &anchor) || !anchor))
+		verify_bad(c->r, "V17", "account %" PRIu64 ": the anchor of its UIDLs does not decode", c->id);
 	buf_fini(&v);
 }
 
@@ -573,11 +557,11 @@ static SUSPENDS void check_account(struct run *r, uint64_t id)
 	c->id = id;
 	arena_init(&c->arena, "store-verify", STORE_WORK_MAX);
 	buf_init(&v, 65536);
-	if (get(r, id, key_of('H'), &v)) { /* else it is being made or deleted, or V11 tells */
+	if (verify_get(r, id, key_of('H'), &v)) { /* else it is being made or deleted, or V11 tells */
 		if (!head_row_decode(buf_str(&v), &c->head))
-			bad(r, "V8", "account %" PRIu64 ": its head does not decode", id);
-		if (get(r, id, key_of('q'), &v) && !quota_row_decode(buf_str(&v), &warned))
-			bad(r, "V8", "account %" PRIu64 ": what was told of its quota does not decode", id);
+			verify_bad(r, "V8", "account %" PRIu64 ": its head does not decode", id);
+		if (verify_get(r, id, key_of('q'), &v) && !quota_row_decode(buf_str(&v), &warned))
+			verify_bad(r, "V8", "account %" PRIu64 ": what was told of its quota does not decode", id);
 		walk(c, 'B', load_mailbox);
 		check_names(c);
 		walk(c, 'M', walk_message);
@@ -586,7 +570,7 @@ static SUSPENDS void check_account(struct run *r, uint64_t id)
 			qsort(c->messages.v, c->messages.n, sizeof *c->messages.v, number_cmp);
 		walk(c, 'P', walk_parts);
 		for (; c->next < c->messages.n; c->next++)
-			bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u has no parts row", id,
+			verify_bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u has no parts row", id,
 				(unsigned)(c->messages.v[c->next] >> 32), (unsigned)c->messages.v[c->next]);
 		check_counters(c);
 		check_settings(c);
@@ -696,16 +680,16 @@ static void check_parts(struct run *r, const struct picked *p, struct buf *v)
 	struct index_check i;
 	struct str prefix;
 
-	if (!get(r, r->at.a, key_message('P', p->mailbox, p->uid), v))
+	if (!verify_get(r, r->at.a, key_message('P', p->mailbox, p->uid), v))
 		return; /* told with the account */
 	i.ok = parts_row_decode(buf_str(v), &prefix, &i.index);
 	if (i.ok)
 		sched_call(r->s->sched, decode_index, &i);
 	if (!i.ok)
-		bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u: its parts or index do not decode", r->at.a,
+		verify_bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u: its parts or index do not decode", r->at.a,
 			p->mailbox, p->uid);
 	else if (prefix.n != p->row.prefix_n)
-		bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u: its prefix is of %zu bytes, not %u", r->at.a,
+		verify_bad(r, "V2", "account %" PRIu64 " mailbox %u uid %u: its prefix is of %zu bytes, not %u", r->at.a,
 			p->mailbox, p->uid, prefix.n, p->row.prefix_n);
 }
 
@@ -731,10 +715,10 @@ static uint64_t check_body(struct run *r, const struct picked *p)
 	buf_init(&body, SIZE_MAX);
 	o = engine_blob_get(r->port, p->row.blob, 0, size + 1, &body);
 	if (o != OK && still_there(r, p))
-		bad(r, "V4", "account %" PRIu64 " mailbox %u uid %u: body %" PRIu64 " is %s", r->at.a, p->mailbox,
+		verify_bad(r, "V4", "account %" PRIu64 " mailbox %u uid %u: body %" PRIu64 " is %s", r->at.a, p->mailbox,
 			p->uid, p->row.blob, o == NO_SUCH ? "missing" : "damaged");
 	else if (o == OK && body.n != size)
-		bad(r, "V4", "account %" PRIu64 " mailbox %u uid %u: body %" PRIu64 " has %zu bytes, not %" PRIu64,
+		verify_bad(r, "V4", "account %" PRIu64 " mailbox %u uid %u: body %" PRIu64 " has %zu bytes, not %" PRIu64,
 			r->at.a, p->mailbox, p->uid, p->row.blob, body.n, size);
 	buf_fini(&body);
 	return size;
@@ -760,8 +744,8 @@ static SUSPENDS void step_messages(struct run *r)
 		if (!m->decodes)
 			continue;
 		check_parts(r, m, &v);
-		if (!has_ref(r, key_ref(m->row.blob, r->at.a, m->mailbox, m->uid)))
-			bad(r, "V3", "account %" PRIu64 " mailbox %u uid %u has no reference", r->at.a, m->mailbox,
+		if (!verify_has_ref(r, key_ref(m->row.blob, r->at.a, m->mailbox, m->uid)))
+			verify_bad(r, "V3", "account %" PRIu64 " mailbox %u uid %u has no reference", r->at.a, m->mailbox,
 				m->uid);
 		bytes += check_body(r, m);
 		r->v->checked++;
@@ -792,12 +776,12 @@ static bool check_queued(void *arg, const struct engine_row *row)
 	r->v->checked++;
 	buf_init(&v, 4096);
 	if (!queued_row_decode(row->value, q)) {
-		bad(r, "V13", "queued letter %" PRIu64 " does not decode", id);
+		verify_bad(r, "V13", "queued letter %" PRIu64 " does not decode", id);
 	} else {
-		if (!has_ref(r, key_ref(q->blob, lane, (uint32_t)(id >> 32), (uint32_t)id)))
-			bad(r, "V13", "queued letter %" PRIu64 " has no reference", id);
-		if (!get(r, lane, key_u64(key_of('T'), id), &v) || v.n != q->n_rcpts)
-			bad(r, "V13", "queued letter %" PRIu64 " has no row of its recipients", id);
+		if (!verify_has_ref(r, key_ref(q->blob, lane, (uint32_t)(id >> 32), (uint32_t)id)))
+			verify_bad(r, "V13", "queued letter %" PRIu64 " has no reference", id);
+		if (!verify_get(r, lane, key_u64(key_of('T'), id), &v) || v.n != q->n_rcpts)
+			verify_bad(r, "V13", "queued letter %" PRIu64 " has no row of its recipients", id);
 	}
 	buf_fini(&v);
 	free(q);
@@ -811,7 +795,7 @@ static void step_queue(struct run *r)
 	};
 
 	engine_range(r->port, &all, check_queued, r);
-	r->at = (struct cursor){ .phase = PHASE_REFS };
+	r->at = (struct cursor){ .phase = PHASE_OUTGOING };
 }
 
 /* ---- references: V5 */
@@ -839,24 +823,24 @@ static void check_ref(struct run *r, struct key ref, struct buf *v)
 	struct deleted_row d;
 	bool found;
 
-	if (lane && !get(r, owner, key_u64(key_of('Q'), (uint64_t)mailbox << 32 | uid), v) &&
-		!get(r, owner, key_out_letter((uint64_t)mailbox << 32 | uid), v))
-		bad(r, "V5", "body %" PRIu64 " is referenced by a queued letter that is not there", blob);
+	if (lane && !verify_get(r, owner, key_u64(key_of('Q'), (uint64_t)mailbox << 32 | uid), v) &&
+		!verify_get(r, owner, key_out_letter((uint64_t)mailbox << 32 | uid), v))
+		verify_bad(r, "V5", "body %" PRIu64 " is referenced by a queued letter that is not there", blob);
 	if (lane)
 		return;
-	found = get(r, owner, key_message('M', mailbox, uid), v);
+	found = verify_get(r, owner, key_message('M', mailbox, uid), v);
 	if (found && !message_row_decode(buf_str(v), &m))
 		m.blob = 0; /* V1 tells */
-	if (!found && get(r, owner, key_message('Z', mailbox, uid), v) && deleted_row_decode(buf_str(v), &d)) {
+	if (!found && verify_get(r, owner, key_message('Z', mailbox, uid), v) && deleted_row_decode(buf_str(v), &d)) {
 		found = true;
 		m = d.message;
 	}
 	if (!found)
-		bad(r, "V5",
+		verify_bad(r, "V5",
 			"body %" PRIu64 " is referenced by account %" PRIu64 " mailbox %u uid %u, which is not there",
 			blob, owner, mailbox, uid);
 	else if (m.blob && m.blob != blob)
-		bad(r, "V5",
+		verify_bad(r, "V5",
 			"body %" PRIu64 " is referenced by account %" PRIu64 " mailbox %u uid %u, which has another",
 			blob, owner, mailbox, uid);
 }
@@ -940,7 +924,7 @@ static void step_bodies(struct run *r)
 	if (u.v.n)
 		engine_range(r->port, &candidates, strike, &u);
 	for (size_t i = 0; i < u.v.n; i++)
-		bad(r, "V6", "body %" PRIu64 " has no reference and is no garbage candidate", u.v.v[i]);
+		verify_bad(r, "V6", "body %" PRIu64 " has no reference and is no garbage candidate", u.v.v[i]);
 	vec_free(&u.v);
 	r->v->checked += n;
 	if (!found)
@@ -987,6 +971,10 @@ enum outcome store_verify_step(struct store *s, struct str after, struct verify_
 		[PHASE_MESSAGES] = step_messages,
 		[PHASE_DELETED] = step_messages,
 		[PHASE_QUEUE] = step_queue,
+		[PHASE_OUTGOING] = verify_outgoing,
+		[PHASE_TRACES] = verify_traces,
+		[PHASE_EVENTS] = verify_events,
+		[PHASE_FINISHED] = verify_finished,
 		[PHASE_REFS] = step_refs,
 		[PHASE_BODIES] = step_bodies,
 	};

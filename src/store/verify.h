@@ -18,6 +18,10 @@
  *   V16 an account's settings, codes and pinned certificates decode; what the directory says of a certificate the account says, too
  *   V17 the anchor of UIDLs, and what POP deleted and kept, decode
  *   V18 every row of a sent letter is found by its age, and the other way round
+ *   V19 every letter that leaves decodes and has its reference, its prefix, its trace, its body in the right size, and as many groups as it says
+ *   V20 every group is of a letter, decodes, and says of its recipients what they are; each of those waits or is owed a report
+ *   V21 every trace is of a letter that is in the queue, or of one that is through since then, and the other way round
+ *   V22 history decodes, and is of a letter that is known by its trace
  */
 #ifndef SALLYPORT_STORE_VERIFY_H
 #define SALLYPORT_STORE_VERIFY_H

@@ -393,7 +393,7 @@ static void each_damage(void **state)
 
 static void cursors(struct fx *f)
 {
-	static const char *const bad[] = { "x", "0", "0:0:0:0", "9:0:0:0:0", "0:0:0:0:0:0",
+	static const char *const bad[] = { "x", "0", "0:0:0:0", "ff:0:0:0:0", "0:0:0:0:0:0",
 		"0:0:0:0:", "1:00000000000000000:0:0:0" };
 	struct ipc_verify_step q = { 0 };
 	struct ipc_verify_step_reply r = { 0 };

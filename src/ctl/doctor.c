@@ -35,6 +35,8 @@ static SUSPENDS void doctor_main(void *arg)
 	doctor_check_doors(d);
 	doctor_check_relay(d);
 	doctor_check_outside(d);
+	doctor_check_sources(d);
+	doctor_check_reach(d);
 	dns_close(d->dns);
 }
 
@@ -108,6 +110,7 @@ static void ask_server(struct doctor *d)
 			check_walls(d, client->roles[i]);
 		if (d->n_domains == 0)
 			list_domains(d, client);
+		doctor_check_queue(d, client);
 		client_close(client);
 	}
 	free(client);
@@ -134,11 +137,20 @@ static int run(struct doctor *d)
 	return status;
 }
 
+static bool is_domain(struct str word)
+{
+	if (mail_domain_ok(word))
+		return true;
+	fprintf(stderr, "sallyport: %.*s is no domain\n", STR_ARG(word));
+	return false;
+}
+
 int ctl_doctor(struct ctl *c)
 {
 	struct doctor *d = mem_new(struct doctor);
 	bool json = false, words_ok;
-	const struct option_row table[] = { { "--json", NULL, &json }, { 0 } };
+	const char *to = NULL;
+	const struct option_row table[] = { { "--json", NULL, &json }, { "--to", &to, NULL }, { 0 } };
 	int status = 2;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -147,12 +159,10 @@ int ctl_doctor(struct ctl *c)
 	d->conf = c->conf;
 	d->timeout_ms = 5000;
 	c->n_words = options_take(table, c->words, c->n_words);
-	words_ok = c->n_words >= 0;
+	d->to = str_z(to);
+	words_ok = c->n_words >= 0 && (!to || is_domain(str_z(to)));
 	for (int i = 0; i < c->n_words; i++) {
-		if (!mail_domain_ok(str_z(c->words[i]))) {
-			fprintf(stderr, "sallyport: %s is no domain\n", c->words[i]);
-			words_ok = false;
-		}
+		words_ok = is_domain(str_z(c->words[i])) && words_ok;
 		add_domain(d, str_z(c->words[i]));
 	}
 	if (words_ok) {

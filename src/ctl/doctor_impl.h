@@ -19,6 +19,7 @@ struct doctor {
 	struct own_addresses outside; /* of the hostname, by DNS: where others connect to */
 	struct str domains[DOCTOR_DOMAINS_MAX];
 	size_t n_domains;
+	struct str to; /* a domain whose servers are to be reached; empty: none */
 	bool can_ask; /* the resolver answers */
 	int64_t timeout_ms;
 };
@@ -33,6 +34,11 @@ void doctor_check_certificate(struct doctor *d);
 SUSPENDS void doctor_check_doors(struct doctor *d);  /* what they show, and what they say */
 SUSPENDS void doctor_check_relay(struct doctor *d);
 SUSPENDS void doctor_check_outside(struct doctor *d); /* the doors at the addresses that others use */
+
+/* doctor_send.c */
+SUSPENDS void doctor_check_sources(struct doctor *d);
+SUSPENDS void doctor_check_reach(struct doctor *d); /* the servers for d->to, as a letter would find them */
+void doctor_check_queue(struct doctor *d, struct client *client);
 
 /* doctor_spf.c: is the address one that the domain's SPF record lets send? Bounded as RFC 7208 4.6.4 says. */
 enum spf_found { SPF_LISTED, SPF_NOT_LISTED, SPF_ANYBODY, SPF_NO_RECORD, SPF_TWO_RECORDS, SPF_TOO_MANY, SPF_UNKNOWN };

@@ -67,6 +67,18 @@ static void add_path(const char *name, struct str dir, const char *rest, struct 
 	buf_addf(out, "%s%s\n", rest, quote);
 }
 
+static void add_sending(struct buf *out)
+{
+	buf_addz(out, "\n# ---- Sending\n"
+		      "# Letters for other domains go to the servers that their MX records name, on port 25, from this machine's own address, which should\n"
+		      "# have the name above as its reverse name (PTR). Whether that port is open: sallyport doctor --to DOMAIN\n"
+		      "# Where a provider keeps it closed, all letters can go by way of another server:\n"
+		      "#route * { next_hop [smtp.provider.example]:587; tls verify; login NAME; password_file /etc/sallyport/keys/smarthost.password }\n"
+		      "# On a machine with several addresses, the one that they leave from:\n"
+		      "#source main { address 192.0.2.1 }\n"
+		      "# What waits, why, and what became of a letter: sallyport queue count, queue list, queue show ID\n");
+}
+
 void quickstart_conf_text(const struct plan *p, bool setup, struct buf *out)
 {
 	struct str conf_dir = setup ? p->stage : p->conf_dir, data_dir = setup ? p->stage_data : p->data_dir;
@@ -102,7 +114,9 @@ void quickstart_conf_text(const struct plan *p, bool setup, struct buf *out)
 		buf_addf(out, "\n# ---- Names\ndns { resolver %s }\n", p->resolver);
 	else
 		buf_addz(out, "\n# ---- Names\n"
-			      "# A validating resolver on this machine is best (apt install unbound); without the line, those of /etc/resolv.conf.\n"
+			      "# A resolver on this machine that checks signatures (apt install unbound) is best: only with one do letters leave under DANE.\n"
+			      "# Without the line, those of /etc/resolv.conf.\n"
 			      "#dns { resolver 127.0.0.1 }\n");
 	add_doors(p, out);
+	add_sending(out);
 }

@@ -13,8 +13,9 @@ const struct command ctl_start_commands[] = {
 	{ "test", "[ADDRESS] [--timeout SECONDS] [--json]",
 		"send a letter through every open door and find it by IMAP and POP, each step with its time; the first account, or ADDRESS", 0, 5, ONLINE,
 		ctl_selftest },
-	{ "doctor", "[DOMAIN...] [--json]",
-		"check DNS records, certificate, doors, block lists, relaying, clock, disk and walls; of all domains, or those named", 0, 100, WITH_CONF,
+	{ "doctor", "[DOMAIN...] [--to DOMAIN] [--json]",
+		"check DNS records, certificate, doors, block lists, relaying, sources, queue, clock, disk and walls; of all domains, or those named; --to: "
+		"whether the servers of another domain are reached", 0, 100, WITH_CONF,
 		ctl_doctor },
 	{ 0 },
 };

@@ -38,6 +38,8 @@ half TXT "v=spf1 ip4:192.0.2.1 -all"
 loop TXT "v=spf1 include:loop.spf.test -all"
 """
 ZONES = {"demo.test": HOST, "2.0.192.in-addr.arpa": PTR4, "8.b.d.0.1.0.0.2.ip6.arpa": PTR6, "bogus.test": "@ MX 10 mail.demo.test.\n", "spf.test": SPF,
+         "reach.test": "@ MX 10 mx\nmx A 192.0.2.1\nmx AAAA 2001:db8::1\n", "closed.test": "@ MX 10 mx\nmx A 192.0.2.99\n", "null.test": "@ MX 0 .\n",
+         "bare.test": "@ A 192.0.2.1\n", "empty.test": "",
          "bl.test": "9.9.9.9 A 127.0.0.2\n", "open.test": "9.9.9.9 A 127.0.0.2\n"}
 
 
@@ -121,7 +123,7 @@ def _(s):
                         ("srv", "_pop3._tcp.demo.test"), ("caa", "letsencrypt.org"), ("certificate", "it is for mail.demo.test"), ("certificate", "its key fits"),
                         ("certificate", "more days"), ("imaps 127.0.0.1:993", "shows the certificate"), ("smtp [::1]:25", "shows the certificate"),
                         ("ehlo", "calls itself mail.demo.test"), ("open relay", "192.0.2.1"), ("open relay", "127.0.0.1"), ("outside smtp", "192.0.2.1 port 25 answers"),
-                        ("outside imaps", "2001:db8::1 port 993 answers"), ("block list", "192.0.2.1 is not in bl.test"), ("disk", "MB free"), ("role", "store 0 is up")):
+                        ("outside imaps", "2001:db8::1 port 993 answers"), ("queue", "nothing waits to leave"), ("block list", "192.0.2.1 is not in bl.test"), ("disk", "MB free"), ("role", "store 0 is up")):
         has(lines, "ok", check, part)
     has(lines, "warning", "resolver", "cannot find the root of all names")  # in a network without one
     check_equal(len([l for l in lines if l[1] == "dkim"]), 2)
@@ -230,6 +232,38 @@ def _(s):
     os.unlink(keys + "/cert.pem")
     has(s.doctor()[1], "error", "certificate", "cert.pem")
     shutil.copy(keep + "/cert.pem", keys)
+
+
+@case("--to: the servers of another domain, by MX or without, by a route, of nobody, of none and behind a closed port")
+def _(s):
+    status, lines = s.doctor("demo.test", "--to", "reach.test")
+    check_equal(status, 0)
+    has(lines, "ok", "send", "mx.reach.test[192.0.2.1] port 25 answers")
+    has(lines, "ok", "send", "mx.reach.test[2001:db8::1] port 25 answers")
+    has(s.doctor("demo.test", "--to", "bare.test")[1], "ok", "send", "bare.test[192.0.2.1] port 25 answers")
+    for domain, part in (("closed.test", "none of the servers for closed.test is reached"), ("null.test", "takes no mail"), ("empty.test", "no address of its servers")):
+        status, lines = s.doctor("demo.test", "--to", domain)
+        check_equal(status, 1)
+        has(lines, "error", "send", part)
+    for hop, part in (("[mx.reach.test]:587", "mx.reach.test[192.0.2.1] port 587 answers"), ("reach.test:587", "mx.reach.test[2001:db8::1] port 587"),
+                      ("[192.0.2.1]:465; implicit_tls yes", "192.0.2.1[192.0.2.1] port 465 answers"), ("[::1]:25", "::1[::1] port 25 answers")):
+        conf = s.other_conf(lambda text: text + "route closed.test { next_hop %s }\n" % hop)
+        has(s.doctor("demo.test", "--to", "closed.test", conf=conf)[1], "ok", "send", part)
+    assert not [l for l in s.doctor("demo.test")[1] if l[1] == "send"]
+    check_equal(s.doctor("--to", "not a domain")[0], 2)
+
+
+@case("sources: an address that is ours and has its name, one whose name is another, and one that is nobody's here")
+def _(s):
+    conf = s.other_conf(lambda text: text + "source a { address 192.0.2.1 2001:db8::1 }\nsource b { address 192.0.2.1; helo other.demo.test }\n"
+                                            "source c { address 192.0.2.98 }\nsource d { address 127.0.0.3 }\n")
+    status, lines = s.doctor(conf=conf)
+    check_equal(status, 1)
+    has(lines, "ok", "source", "a: 192.0.2.1 is an address of this machine")
+    has(lines, "ok", "source", "a: 2001:db8::1")
+    has(lines, "error", "ptr", "192.0.2.1 has the name mail.demo.test, and other.demo.test is what")
+    has(lines, "error", "source", "c: 192.0.2.98 is no address of this machine")
+    has(lines, "ok", "source", "d: 127.0.0.3")
 
 
 class Relay(threading.Thread):

@@ -383,7 +383,7 @@ static struct str line_of(const struct signers *s, const struct signing_key *k, 
 {
 	static const char *const algorithms[DKIM_ALGORITHM_COUNT] = { "rsa-sha256", "ed25519-sha256" };
 
-	return arena_fmt(a, "%.*s	%.*s	%s	%s	%s	%.*s", STR_ARG(k->domain), STR_ARG(k->selector), algorithms[k->algorithm], role_of(s, k),
+	return arena_fmt(a, "%.*s\t%.*s\t%s\t%s\t%s\t%.*s", STR_ARG(k->domain), STR_ARG(k->selector), algorithms[k->algorithm], role_of(s, k),
 		k->known ? dkim_fit_name(k->fit) : "DNS could not be asked yet", STR_ARG(k->record));
 }
 

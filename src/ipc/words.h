@@ -119,7 +119,7 @@ enum rcpt_state {
 	RCPT_STATE_COUNT
 };
 /* rcpt_result.report: what is owed to the sender. */
-enum { REPORT_NONE, REPORT_FAILURE, REPORT_DELAY, REPORT_RELAYED };
+enum { REPORT_NONE, REPORT_FAILURE, REPORT_DELAY, REPORT_RELAYED, REPORT_KINDS };
 /* delivery.lock: how the way to the other server was locked. */
 enum lock {
 	LOCK_NONE,

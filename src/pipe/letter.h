@@ -15,6 +15,12 @@ struct pipe_share {
 	size_t rcpt, target;
 };
 
+/* An alias sent it on to an address elsewhere. */
+struct pipe_forward {
+	size_t rcpt;
+	struct ipc_addr to;
+};
+
 struct pipe_letter {
 	struct post *post;
 	const struct ipc_letter *m; /* what edge said: judged, not believed */
@@ -26,6 +32,9 @@ struct pipe_letter {
 	struct VEC(struct pipe_target) targets; /* each account once */
 	uint32_t *outcomes; /* LMTP: one for each recipient, who are served each for themselves; else NULL */
 	struct VEC(struct pipe_share) shares;
+	struct VEC(size_t) elsewhere; /* recipients in domains that are not ours: indexes */
+	struct VEC(struct pipe_forward) forwards;
+	uint64_t account;   /* whose submission it is; 0: a stranger's */
 	struct str trace;           /* our Received field */
 	struct body body;           /* as it is kept; at first m->body */
 	bool rewritten;             /* the body is writer's */
@@ -52,6 +61,8 @@ pipe_stage_fn pipe_complete; /* submission: no Bcc, a Date and a Message-ID (RFC
 pipe_stage_fn pipe_sign;    /* submission: DKIM; OK without a signature too */
 pipe_stage_fn pipe_scan;    /* the part index */
 pipe_stage_fn pipe_store;   /* durable in the account, or in a queue lane */
+/* Not a stage of its own: what pipe_store does with recipients elsewhere. */
+SUSPENDS enum outcome pipe_send(struct pipe_letter *l) MUST_USE;
 pipe_stage_fn pipe_sent;    /* the sender's copy, under Sent; OK whatever becomes of it */
 
 /* What goes before the letter in the mailbox of this target: Return-Path, Delivered-To, Received (RFC 5321 4.4). At most

@@ -21,7 +21,7 @@ struct outgoing {
 SUSPENDS enum outcome outgoing_put(struct post *p, const struct outgoing *o, struct arena *a) MUST_USE;
 
 /* An operator's wish (QUEUE_HOLD ...); text: the route of QUEUE_REROUTE. NO_SUCH; IN_USE: an attempt is under way. */
-SUSPENDS enum outcome outgoing_change(struct post *p, uint64_t id, uint32_t group, unsigned what, struct str text) MUST_USE;
+SUSPENDS enum outcome sending_change(struct post *p, uint64_t id, uint32_t group, unsigned what, struct str text) MUST_USE;
 /* All that waits for a destination is due now (RFC 1985). Returns how many groups. */
 size_t outgoing_flush(struct post *p, struct str domain);
 

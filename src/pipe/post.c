@@ -6,7 +6,10 @@
  */
 #include "pipe/post_impl.h"
 
+#include "base/rng.h"
+#include "ipc/words.h"
 #include "mail/index.h"
+#include "pipe/outgoing_impl.h"
 #include "pipe/scan_service.h"
 #include "pipe/signers.h"
 
@@ -48,6 +51,17 @@ static bool may_show(struct post *p, struct ipc_call *c, uint64_t handle)
 
 /* ---- the envelope */
 
+#define OWNERS_MAX 10000 /* more are forgotten, all at once: they are asked for again */
+
+static void remember_owner(struct post *p, uint64_t handle, uint64_t account)
+{
+	if (p->owners.n >= OWNERS_MAX) {
+		map_fini(&p->owners);
+		map_init(&p->owners, rng_u64());
+	}
+	map_put(&p->owners, MAP_KEY(handle), (void *)(uintptr_t)account);
+}
+
 static void on_sender(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct post *p = ctx;
@@ -55,11 +69,32 @@ static void on_sender(void *ctx, struct ipc_call *c, const void *msg)
 	struct ipc_owns ask = { .edge = peer_index(call_peer(c)), .edge_life = peer_life(call_peer(c)),
 		.handle = m->handle, .from = m->from };
 	struct ipc_owns_reply r;
+	enum outcome o = DENIED;
 
-	if (!m->handle || !may_show(p, c, m->handle))
-		ipc_sender_reply_send(c, DENIED);
-	else
-		ipc_sender_reply_send(c, ipc_owns(post_store_of_handle(p, m->handle), &ask, &r, NULL));
+	if (m->handle && may_show(p, c, m->handle))
+		o = ipc_owns(post_store_of_handle(p, m->handle), &ask, &r, NULL);
+	if (o == OK && r.account)
+		remember_owner(p, m->handle, r.account);
+	ipc_sender_reply_send(c, o);
+}
+
+/* An address that has refused the account's letters for good, often enough (settings queue.suppress_after, queue.suppress). */
+static SUSPENDS bool is_suppressed(struct post *p, const struct ipc_recipient *m)
+{
+	uint64_t account = (uint64_t)(uintptr_t)map_get(&p->owners, MAP_KEY(m->handle));
+	struct ipc_suppressed ask = { account, m->rcpt };
+	struct ipc_suppressed_reply r = { 0 };
+
+	if (!account || !p->conf->queue.suppress_after)
+		return false;
+	return ipc_suppressed(post_store_of_account(p, account), &ask, &r, NULL) == OK && r.until_s > sched_wall_us(p->sched) / 1000000;
+}
+
+static SUSPENDS enum outcome elsewhere(struct post *p, const struct ipc_recipient *m)
+{
+	if (!post_takes_elsewhere(p, m->handle != 0, &m->rcpt))
+		return DENIED;
+	return m->handle && is_suppressed(p, m) ? FAILED : OK;
 }
 
 static void on_recipient(void *ctx, struct ipc_call *c, const void *msg)
@@ -74,6 +109,8 @@ static void on_recipient(void *ctx, struct ipc_call *c, const void *msg)
 		o = ipc_resolve(post_store_of_address(p, &m->rcpt), &ask, &r, call_arena(c));
 	if (o == OK && r.n_targets == 0)
 		o = NO_SUCH;
+	else if (o == DENIED && may_show(p, c, m->handle))
+		o = elsewhere(p, m);
 	ipc_recipient_reply_send(c, o);
 }
 
@@ -292,6 +329,8 @@ struct post *post_new(const struct post_opts *o)
 	p->signers = signers_new(&(struct signers_opts){ p->sched, p->log, p->conf, o->keys, o->relay });
 	for (size_t i = 0; i < o->n_stores; i++)
 		post_lane_open(&p->lanes[i], p, &o->stores[i]);
+	map_init(&p->owners, rng_u64());
+	outgoing_open(p, o->relay);
 	return p;
 }
 
@@ -299,6 +338,7 @@ void post_configure(struct post *p, const struct conf *conf)
 {
 	p->conf = conf;
 	signers_configure(p->signers, conf);
+	outgoing_configure(p->outgoing);
 }
 
 const struct ipc_service *post_service(struct post *p)
@@ -312,6 +352,7 @@ void post_stop(struct post *p)
 	for (size_t i = 0; i < p->n_lanes; i++)
 		lane_stop(&p->lanes[i]);
 	signers_stop(p->signers);
+	outgoing_stop(p->outgoing);
 }
 
 bool post_stopped(const struct post *p)
@@ -319,7 +360,7 @@ bool post_stopped(const struct post *p)
 	for (size_t i = 0; i < p->n_lanes; i++)
 		if (!lane_stopped(&p->lanes[i]))
 			return false;
-	return p->n_letters == 0 && signers_stopped(p->signers);
+	return p->n_letters == 0 && signers_stopped(p->signers) && outgoing_stopped(p->outgoing);
 }
 
 void post_free(struct post *p)
@@ -327,6 +368,8 @@ void post_free(struct post *p)
 	for (size_t i = 0; i < p->n_lanes; i++)
 		lane_close(&p->lanes[i]);
 	signers_free(p->signers);
+	outgoing_close(p->outgoing);
+	map_fini(&p->owners);
 	free(p->lanes);
 	free(p->scans);
 	free(p);

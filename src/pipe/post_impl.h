@@ -2,6 +2,7 @@
 #ifndef SALLYPORT_PIPE_POST_IMPL_H
 #define SALLYPORT_PIPE_POST_IMPL_H
 
+#include "base/map.h"
 #include "base/vec.h"
 #include "ipc_gen.h"
 #include "pipe/post.h"
@@ -34,6 +35,8 @@ struct scan_slot {
 	unsigned n_busy;
 };
 
+struct outgoing_state;
+
 struct post {
 	struct sched *sched;
 	struct log *log;
@@ -44,6 +47,8 @@ struct post {
 	size_t n_scans;
 	struct link *keys;
 	struct signers *signers; /* keys that sign letters */
+	struct outgoing_state *outgoing; /* letters that leave */
+	struct map owners; /* accounts by handle, as store said; for questions that harm nobody when they are about another */
 	struct body_budget budget;
 	bool stopping;
 	struct ipc_service service;
@@ -60,6 +65,9 @@ struct link *post_store_of_address(struct post *p, const struct ipc_addr *a);
 
 /* An edge checks sizes too; one that was taken over may hand in a memfd of terabytes, whose reading would fill the memory. */
 bool post_takes_size(const struct post *p, uint64_t size);
+
+/* Whether a letter for an address that is not ours is taken: a user's; a stranger's when a route takes its domain from them. */
+bool post_takes_elsewhere(const struct post *p, bool submission, const struct ipc_addr *rcpt);
 
 /* The part index of a letter, by the least busy scan process; once more by another when that one dies. The index is in the
  * arena. TRY_LATER: none could. */

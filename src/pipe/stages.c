@@ -35,6 +35,7 @@ SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 	if (!l->m->from_null)
 		m.from = l->m->from;
 	o = ipc_owns(post_store_of_handle(l->post, m.handle), &m, &r, NULL);
+	l->account = o == OK ? r.account : 0;
 	l->sender = o == OK && r.sent_copy && !l->m->from_null ? r.account : 0;
 	return o == UNANSWERED ? TRY_LATER : o;
 }
@@ -47,9 +48,13 @@ static void add_targets(struct pipe_letter *l, struct map *seen, const struct ip
 {
 	for (size_t i = 0; i < r->n_targets; i++) {
 		uint64_t account = r->targets[i].account;
+		size_t at;
 
-		size_t at = (size_t)(uintptr_t)map_get(seen, MAP_KEY(account));
-
+		if (!account) {
+			*vec_push(&l->forwards) = (struct pipe_forward){ (size_t)(rcpt - l->m->rcpts), r->targets[i].address };
+			continue;
+		}
+		at = (size_t)(uintptr_t)map_get(seen, MAP_KEY(account));
 		if (!at) {
 			*vec_push(&l->targets) = (struct pipe_target){ .account = account, .rcpt = *rcpt };
 			at = l->targets.n;
@@ -71,6 +76,10 @@ static SUSPENDS enum outcome resolve_each(struct pipe_letter *l, struct map *see
 
 		/* It was fine at RCPT a moment ago. When one of several is not any more, the client shall ask again for
 		 * each; a refusal here would be one of all. */
+		if (o == DENIED && post_takes_elsewhere(l->post, l->submission, &m.rcpt) && !l->outcomes) {
+			*vec_push(&l->elsewhere) = i;
+			continue;
+		}
 		if (o == UNANSWERED || (o != OK && !all && o != NO_ROOM))
 			o = TRY_LATER;
 		if (o != OK && !l->outcomes)
@@ -81,7 +90,7 @@ static SUSPENDS enum outcome resolve_each(struct pipe_letter *l, struct map *see
 			continue;
 		add_targets(l, seen, &l->m->rcpts[i], &r);
 	}
-	return l->targets.n || l->outcomes ? OK : NO_SUCH;
+	return l->targets.n || l->elsewhere.n || l->forwards.n || l->outcomes ? OK : NO_SUCH;
 }
 
 SUSPENDS enum outcome pipe_resolve(struct pipe_letter *l)
@@ -99,7 +108,7 @@ SUSPENDS enum outcome pipe_resolve(struct pipe_letter *l)
 
 SUSPENDS enum outcome pipe_scan(struct pipe_letter *l)
 {
-	if (l->targets.n == 0 || l->index.n) /* LMTP: nobody is to get it; or it was read already */
+	if ((l->targets.n == 0 && !l->sender) || l->index.n) /* nobody here gets it; or it was read already */
 		return OK;
 	return post_index(l->post, &l->body, l->a, &l->index);
 }
@@ -235,5 +244,13 @@ SUSPENDS enum outcome pipe_store(struct pipe_letter *l)
 {
 	if (l->outcomes)
 		return deliver_each(l);
+	if (l->elsewhere.n || l->forwards.n) {
+		enum outcome o = pipe_send(l), own;
+
+		if (o != OK || l->targets.n == 0)
+			return o;
+		own = queue(l); /* which takes what an account would refuse for now, since the others' letters are on their way */
+		return own == OK ? OK : UNANSWERED;
+	}
 	return l->targets.n == 1 ? deliver(l, &l->targets.v[0]) : queue(l);
 }

@@ -79,7 +79,7 @@ static const struct smtp_reply_text replies[SMTP_REPLY_COUNT] = {
 	[SMTP_NOT_OWNER]      = { 553, "5.7.1", "This sender's address is not yours" },
 	[SMTP_NO_SUCH_RCPT]   = { 550, "5.1.1", "No such mailbox here" },
 	[SMTP_NO_RELAY]       = { 550, "5.7.1", "Relaying denied" },
-	[SMTP_NO_RELAY_YET]   = { 550, "5.1.2", "Sending to other domains is not available yet on this server" },
+	[SMTP_SUPPRESSED]     = { 550, "5.1.1", "Your letters to this address were refused for good several times; it is on your suppression list" },
 	[SMTP_NO_RCPTS]       = { 554, "5.5.1", "No valid recipients" },
 	[SMTP_NO_RCPTS_LMTP]  = { 503, "5.5.1", "No valid recipients" },
 	[SMTP_EARLY_TALK]     = { 554, "5.5.1", "You spoke before the greeting" },
@@ -104,7 +104,7 @@ static const enum smtp_reply outcomes[SMTP_STEP_COUNT][OUTCOME_COUNT] = {
 	[SMTP_STEP_RCPT] = {
 		[OK] = SMTP_RCPT_OK, [BAD_SYNTAX] = SMTP_BAD_RCPT, [NO_SUCH] = SMTP_NO_SUCH_RCPT, [DENIED] = SMTP_NO_RELAY,
 		[OVER_LIMIT] = SMTP_RCPT_FULL, [OVER_QUOTA] = SMTP_RCPT_FULL, [REVOKED] = SMTP_LOGIN_ENDED,
-		[NO_ROOM] = SMTP_NO_ROOM,
+		[NO_ROOM] = SMTP_NO_ROOM, [FAILED] = SMTP_SUPPRESSED,
 	},
 	[SMTP_STEP_LETTER] = {
 		[OK] = SMTP_LETTER_OK, [NO_SUCH] = SMTP_NO_SUCH_RCPT, [DENIED] = SMTP_LETTER_REFUSED, [OVER_LIMIT] = SMTP_RCPT_FULL,

@@ -19,7 +19,7 @@
 SUSPENDS void smtp_say_text(struct smtp *s, enum smtp_reply r, struct str text)
 {
 	const struct smtp_reply_text *t = smtp_reply_text(r);
-	bool names_rcpt = r == SMTP_NO_SUCH_RCPT || r == SMTP_NO_RELAY_YET;
+	bool names_rcpt = r == SMTP_NO_SUCH_RCPT || r == SMTP_SUPPRESSED;
 	bool trusted = s->d->account.handle || smtp_is_lmtp(s);
 
 	/* A user's letter to many old addresses is no attack; a stranger's may be one. */

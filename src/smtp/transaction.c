@@ -77,9 +77,8 @@ static SUSPENDS enum smtp_reply rcpt_check(struct smtp *s, const struct ipc_addr
 {
 	struct ipc_recipient m = { .handle = s->d->account.handle, .from_null = s->from_null, .from = s->from,
 		.rcpt = *rcpt, .size = s->size };
-	enum smtp_reply r = smtp_reply_of(SMTP_STEP_RCPT, ipc_recipient(s->d->post, &m));
 
-	return r == SMTP_NO_RELAY && m.handle ? SMTP_NO_RELAY_YET : r;
+	return smtp_reply_of(SMTP_STEP_RCPT, ipc_recipient(s->d->post, &m));
 }
 
 /* One domain more than may be. */

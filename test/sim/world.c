@@ -55,7 +55,7 @@ static void join_mail(struct world *w)
 	join(w, &(struct end){ ROLE_POST, NULL, &w->post_scan }, &(struct end){ ROLE_SCAN, scan_service(w->scan), NULL });
 	join(w, &(struct end){ ROLE_POST, NULL, &w->post_store }, &(struct end){ ROLE_STORE, store, NULL });
 	w->post = post_new(&(struct post_opts){ .sched = w->sched, .log = &w->log, .conf = w->conf, .stores = &w->post_store,
-		.n_stores = 1, .scans = &w->post_scan, .n_scans = 1 });
+		.n_stores = 1, .scans = &w->post_scan, .n_scans = 1, .relay = &w->relay });
 	join(w, &(struct end){ ROLE_EDGE_USER, NULL, &w->edge_post }, &(struct end){ ROLE_POST, post_service(w->post), NULL });
 	join(w, &(struct end){ ROLE_EDGE_IN, NULL, &w->edge_in_post }, &(struct end){ ROLE_POST, post_service(w->post), NULL });
 }
@@ -87,7 +87,7 @@ static bool open_store(struct world *w, const struct world_opts *o, struct buf *
 
 bool world_open(struct world *w, const struct world_opts *o, struct buf *why)
 {
-	struct link *links[] = { &w->post_store, &w->auth_store, &w->ctl_store, &w->edge_store, &w->store_scan, &w->post_scan,
+	struct link *links[] = { &w->post_store, &w->auth_store, &w->ctl_store, &w->edge_store, &w->store_scan, &w->post_scan, &w->relay,
 		&w->edge_post, &w->edge_in_post };
 	struct conf_errors errors;
 

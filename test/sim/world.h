@@ -31,6 +31,7 @@ struct world {
 	struct scan *scan;
 	struct post *post;
 	struct link store_scan, post_scan, edge_post, edge_in_post;
+	struct link relay; /* nobody: nothing leaves this world */
 	struct link *store_scans[1];
 };
 

@@ -29,7 +29,7 @@ struct world {
 	struct conf *conf;
 	struct post *post;
 	struct scan *scan;
-	struct link store, scans[2], user, stranger;
+	struct link store, scans[2], user, stranger, relay;
 	struct peer *edge_ends[2]; /* post's */
 	uint32_t life;
 	/* the fake store */
@@ -268,8 +268,9 @@ static void world_open(struct world *w)
 	link_init(&w->scans[1], w->s);
 	link_init(&w->user, w->s);
 	link_init(&w->stranger, w->s);
+	link_init(&w->relay, w->s);
 	w->post = post_new(&(struct post_opts){ .sched = w->s, .log = &w->log, .conf = w->conf, .stores = &w->store,
-		.n_stores = 1, .scans = w->scans, .n_scans = 2 });
+		.n_stores = 1, .scans = w->scans, .n_scans = 2, .relay = &w->relay });
 	w->scan = scan_new(w->s, &w->log, w->conf);
 	wire_store(w);
 	wire(w, &(struct wire){ ROLE_POST, ROLE_SCAN, 0, 1, scan_service(w->scan), &w->scans[0] });

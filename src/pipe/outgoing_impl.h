@@ -1,0 +1,98 @@
+/* pipe/outgoing_impl.h - what the files of outgoing share, inside pipe/ only. */
+#ifndef SALLYPORT_PIPE_OUTGOING_IMPL_H
+#define SALLYPORT_PIPE_OUTGOING_IMPL_H
+
+#include "pipe/outgoing.h"
+#include "queue/queue.h"
+
+#define ATTEMPT_ARENA_MAX ((size_t)16 << 20) /* a letter's recipients, and what is said of each */
+
+struct source_rate {
+	double tokens;
+	int64_t tokens_ms;
+};
+
+/* A lane of store, as far as letters that leave are in it. */
+struct outgoing_lane {
+	struct link *store;
+	bool loaded;
+	uint32_t life; /* of the store process it was read from */
+};
+
+struct outgoing_state {
+	struct post *post;
+	struct queue queue;
+	struct outgoing_lane *lanes; /* as many as post has */
+	struct link *relay;
+	struct task *task;
+	struct gate wake;  /* something may be started that could not before */
+	struct gate ended; /* an attempt, or what is done about a job otherwise */
+	bool asked_relay;  /* what it still does for an earlier life of ours */
+	unsigned n_tasks, n_tended;
+	uint16_t source_next;
+	struct source_rate sources[CONF_SOURCES_MAX];
+	uint64_t n_attempts, n_sent, n_deferred, n_failed, n_reports; /* recipients, but for attempts and reports; since the start */
+	uint64_t n_locked[LOCK_COUNT]; /* deliveries by how their way was locked */
+};
+
+/* The bytes of a letter that several attempts share. */
+struct shared_body {
+	unsigned n_users;
+	struct body_budget *budget;
+	struct body body;
+};
+/* A copy; NULL: there is no room for it. */
+struct shared_body *shared_body_new(struct body_budget *budget, const struct body *body);
+void shared_body_put(struct shared_body *s);
+
+enum attempt_kind {
+	ATTEMPT_NEW,	/* to be begun */
+	ATTEMPT_BEGUN,	/* recorded with the letter itself */
+	ATTEMPT_RESUMED /* relay has it, from an earlier life of ours */
+};
+
+struct attempt {
+	struct outgoing_state *out;
+	struct job *job; /* running, hence not freed by another */
+	enum attempt_kind kind;
+	struct arena a;
+	struct ipc_queue_read_reply letter; /* rcpts: those that wait */
+	bool read;	     /* letter is filled */
+	uint16_t source;     /* 0: any */
+	struct shared_body *body; /* NULL: to be read from store */
+};
+/* Starts its task; the attempt is its own from then on. */
+struct attempt *attempt_new(struct outgoing_state *out, struct job *j, enum attempt_kind kind);
+void attempt_start(struct attempt *x);
+
+struct link *outgoing_store(struct outgoing_state *out, const struct job *j);
+static inline int64_t outgoing_wall_s(const struct outgoing_state *out)
+{
+	return sched_wall_us(out->post->sched) / 1000000;
+}
+static inline int64_t outgoing_now_ms(const struct outgoing_state *out)
+{
+	return sched_now_ms(out->post->sched);
+}
+
+/* Makes what is owed to the sender, if anything: recipients of letter by their report. False: something is owed still. */
+SUSPENDS bool outgoing_report(struct outgoing_state *out, const struct job *j, const struct ipc_queue_read_reply *letter, struct arena *a);
+/* A result of no attempt (expired, warned of delay) or of one, into store; tries until store answers. False: post is stopping, or the group is gone. */
+SUSPENDS bool sending_settle(struct outgoing_state *out, const struct job *j, uint32_t attempt, int64_t due_s, const struct ipc_delivery *d,
+	uint32_t *left);
+/* What a recipient's new state is owed, given that letter. */
+uint8_t outgoing_owed(const struct outgoing_state *out, const struct ipc_queue_read_reply *letter, const struct ipc_queue_rcpt *r, uint8_t state);
+
+/* Jobs whose time is over, whose sender is to be warned, or about whom a report is owed still. */
+void outgoing_tend(struct outgoing_state *out);
+
+/* The lanes are read again. */
+void outgoing_reread(struct outgoing_state *out);
+
+void outgoing_open(struct post *p, struct link *relay);
+void outgoing_configure(struct outgoing_state *out);
+void outgoing_stop(struct outgoing_state *out);
+bool outgoing_stopped(const struct outgoing_state *out);
+void outgoing_close(struct outgoing_state *out);
+
+#endif

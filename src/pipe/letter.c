@@ -29,7 +29,7 @@ static void log_letter(const struct pipe_letter *l, const char *stage, enum outc
 	log_fields(l->post->log, o == OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, o == OK ? "letter-stored" : "letter-refused",
 		LOG_S("trace", l->m->trace), LOG_S("size", arena_fmt(l->a, "%llu", (unsigned long long)l->body.size)),
 		LOG_S("accounts", arena_fmt(l->a, "%zu", l->targets.n)),
-		LOG_S(l->elsewhere.n + l->forwards.n ? "elsewhere" : NULL, arena_fmt(l->a, "%zu", l->elsewhere.n + l->forwards.n)),
+		LOG_S("elsewhere", arena_fmt(l->a, "%zu", l->elsewhere.n + l->forwards.n)),
 		LOG_S("login", l->m->login), LOG_S(o == OK ? NULL : "stage", str_z(stage)),
 		LOG_S("outcome", str_z(outcome_name(o))));
 }

@@ -7,6 +7,7 @@
  */
 #include "pipe/outgoing_impl.h"
 
+#include "mail/bounce_class.h"
 #include "mail/idn.h"
 #include "queue/destination.h"
 
@@ -255,15 +256,10 @@ static int64_t next_s(struct attempt *x, const struct ipc_delivery *d)
 	return due < until ? due : until > now ? until : now;
 }
 
-/* It says that the address itself is wrong (RFC 3463 3.2): no other reason makes it one that is not written to again. */
+/* No other reason makes it an address that is not written to again. */
 static bool is_dead(const struct ipc_rcpt_result *r)
 {
-	static const char *const dead[] = { "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1" };
-
-	for (size_t i = 0; i < sizeof dead / sizeof *dead; i++)
-		if (str_eq(r->status, str_z(dead[i])))
-			return true;
-	return false;
+	return bounce_class_is_address(bounce_class_of(r->code, r->status, r->text));
 }
 
 static SUSPENDS void note_failures(struct attempt *x, const struct ipc_delivery *d)
@@ -289,8 +285,8 @@ static void log_result(struct attempt *x, const struct ipc_delivery *d)
 		log_fields(x->out->post->log, r->state == RCPT_SENT || r->state == RCPT_RELAYED ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "delivery",
 			LOG_S("trace", x->letter.facts.trace), LOG_S("to", arena_fmt(a, "%.*s@%.*s", STR_ARG(to->local), STR_ARG(to->domain))),
 			LOG_S("result", str_z(names[r->state < RCPT_STATE_COUNT ? r->state : 0])),
-			LOG_S("attempt", arena_fmt(a, "%u", x->job->attempts)), LOG_S(d->host.n ? "host" : NULL, d->host),
-			LOG_S(d->ip.n ? "ip" : NULL, d->ip), LOG_S(d->tls.n ? "tls" : NULL, d->tls), LOG_S("status", r->status), LOG_S("reply", r->text));
+			LOG_S("attempt", arena_fmt(a, "%u", x->job->attempts)), LOG_S("status", r->status), LOG_S("reply", r->text),
+			LOG_S(d->host.n ? "host" : NULL, d->host), LOG_S("ip", d->ip), LOG_S(d->tls.n ? "tls" : NULL, d->tls));
 	}
 }
 

@@ -6,6 +6,7 @@
 
 #include "ipc/words.h"
 #include "mail/idn.h"
+#include "mail/traits.h"
 #include "pipe/outgoing.h"
 
 bool post_takes_elsewhere(const struct post *p, bool submission, const struct ipc_addr *rcpt)
@@ -26,12 +27,25 @@ static struct str prefix_of(struct pipe_letter *l)
 	return arena_fmt(l->a, "%.*s%.*s", STR_ARG(l->signatures), STR_ARG(l->trace));
 }
 
+static uint32_t flags_of(const struct pipe_letter *l)
+{
+	uint32_t flags = l->submission ? 0 : OUT_RELAYED;
+	struct mail_traits t;
+	struct body_map map;
+
+	if (body_map(&l->body, &map) != OK)
+		return flags | OUT_8BIT_HEADER | OUT_8BIT_BODY; /* what is true of every letter that is looked at again */
+	t = mail_traits_of(map.bytes);
+	body_unmap(&map);
+	return flags | (t.tls_optional ? OUT_TLS_OPTIONAL : 0) | (t.header_8bit ? OUT_8BIT_HEADER : 0) | (t.body_8bit ? OUT_8BIT_BODY : 0);
+}
+
 static struct ipc_out_facts facts_of(const struct pipe_letter *l)
 {
 	const struct ipc_letter *m = l->m;
 
 	return (struct ipc_out_facts){ .trace = m->trace, .account = l->account, .login = m->login, .date_s = l->date_s, .from_null = m->from_null,
-		.from = m->from, .wishes = m->wishes, .wire = m->wire, .flags = l->submission ? 0 : OUT_RELAYED };
+		.from = m->from, .wishes = m->wishes, .wire = m->wire, .flags = flags_of(l) };
 }
 
 static SUSPENDS enum outcome send_elsewhere(struct pipe_letter *l)

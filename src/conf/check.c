@@ -20,6 +20,16 @@ static void check_tls(struct conf_parser *p, const struct conf *c)
 			"tls has a key without a certificate; add: certificate /path/to/cert.pem");
 }
 
+static void check_report_from(struct conf_parser *p, const struct conf *c)
+{
+	struct str from = c->queue.report_from;
+	ssize_t at = str_rfind(from, '@');
+
+	if (from.n && (at < 1 || (size_t)at + 1 == from.n || at > 64))
+		conf_error(p, conf_line_of(p, conf_setting_find("queue", STR("report_from"))), "report_from \"%s\" is no address; write one of a domain here, as "
+			"tls-reports@%s", from.p, c->hostname.n ? c->hostname.p : "example.org");
+}
+
 static const struct conf_certificate *name_taken(const struct conf *c, size_t before, size_t before_name, struct str name)
 {
 	for (size_t i = 0; i <= before; i++)
@@ -218,6 +228,7 @@ void conf_check(struct conf_parser *p, struct conf *c)
 	if (!c->n_listeners)
 		conf_error(p, 0, "nothing to listen on; add: listen smtp { port 25 }");
 	check_tls(p, c);
+	check_report_from(p, c);
 	check_certificate_names(p, c);
 	for (size_t i = 0; i < c->n_listeners; i++)
 		if (i == 0 || c->listeners[i].block != c->listeners[i - 1].block)

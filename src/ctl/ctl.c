@@ -86,7 +86,7 @@ static const struct command run_commands[] = {
 static const struct command *const families[] = {
 	run_commands, ctl_start_commands,
 	ctl_config_commands, ctl_watch_commands, ctl_audit_commands, ctl_directory_commands, ctl_undelete_commands, ctl_queue_commands,
-	ctl_dkim_commands, ctl_suppression_commands,
+	ctl_tlsrpt_commands, ctl_dkim_commands, ctl_suppression_commands,
 	ctl_account_commands, ctl_backup_check_commands, ctl_prune_commands, ctl_backup_commands, ctl_restore_commands, ctl_move_commands,
 };
 #define N_FAMILIES (sizeof families / sizeof *families)

@@ -39,6 +39,7 @@ extern const struct command ctl_watch_commands[]; /* status, verify */
 extern const struct command ctl_undelete_commands[];
 extern const struct command ctl_queue_commands[];
 extern const struct command ctl_suppression_commands[];
+extern const struct command ctl_tlsrpt_commands[];
 extern const struct command ctl_backup_check_commands[], ctl_backup_commands[], ctl_prune_commands[]; /* in this order */
 extern const struct command ctl_restore_commands[];
 

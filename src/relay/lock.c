@@ -4,15 +4,13 @@
 #include "relay/lock.h"
 
 #include "base/die.h"
+#include "relay/address.h"
 #include "relay/lock_impl.h"
 
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ADDRESSES_MAX 16 /* https_get.addresses */
 
 int64_t lock_now_s(const struct locks *l)
 {
@@ -42,20 +40,26 @@ static SUSPENDS void ask_dns(void *ctx, struct str name, enum dns_type type, str
 		*out = (struct dns_answer){ .result = DNS_TIMEOUT };
 }
 
-static SUSPENDS size_t find_addresses(struct locks *l, struct str host, struct arena *a, struct str *out)
+/* Another domain's records lead nowhere into this machine or its network, unless letters go there, too. */
+static bool may_go_to(const struct locks *l, int family, const uint8_t *bytes, struct address *out)
+{
+	return address_make(family, bytes, 443, out) && address_kind(out) != ADDRESS_NO_HOST &&
+		(l->private_addresses || address_kind(out) == ADDRESS_PUBLIC);
+}
+
+SUSPENDS size_t lock_find_addresses(struct locks *l, struct str host, struct arena *a, struct str *out)
 {
 	static const enum dns_type types[] = { DNS_AAAA, DNS_A };
-	char text[46];
+	struct address address;
 	size_t n = 0;
 
 	for (size_t t = 0; t < 2; t++) {
 		struct dns_answer answer;
 
 		l->ask(l->ask_ctx, host, types[t], a, &answer);
-		for (size_t i = 0; answer.result == DNS_OK && i < answer.n && n < ADDRESSES_MAX; i++) {
-			inet_ntop(types[t] == DNS_A ? AF_INET : AF_INET6, answer.records[i].address, text, sizeof text);
-			out[n++] = arena_dup(a, str_z(text));
-		}
+		for (size_t i = 0; answer.result == DNS_OK && i < answer.n && n < LOCK_ADDRESSES_MAX; i++)
+			if (may_go_to(l, types[t] == DNS_A ? AF_INET : AF_INET6, answer.records[i].address, &address))
+				out[n++] = arena_dup(a, str_z(address.text));
 	}
 	return n;
 }
@@ -63,15 +67,15 @@ static SUSPENDS size_t find_addresses(struct locks *l, struct str host, struct a
 static SUSPENDS void get_page(void *ctx, struct str host, struct str path, struct arena *a, struct lock_page *out)
 {
 	struct locks *l = ctx;
-	struct str *addresses = arena_array(a, ADDRESSES_MAX, sizeof *addresses);
+	struct str *addresses = arena_array(a, LOCK_ADDRESSES_MAX, sizeof *addresses);
 	struct ipc_https_get get = { .host = host, .port = 443, .path = path, .addresses = addresses, .size_max = STS_TEXT_MAX };
 	struct ipc_https_get_reply reply;
 	enum outcome o;
 
 	*out = (struct lock_page){ 0 };
-	get.n_addresses = find_addresses(l, host, a, addresses);
+	get.n_addresses = lock_find_addresses(l, host, a, addresses);
 	if (get.n_addresses == 0) {
-		out->why = arena_fmt(a, "%.*s has no address", STR_ARG(host));
+		out->why = arena_fmt(a, "%.*s has no address that could be gone to", STR_ARG(host));
 		return;
 	}
 	o = ipc_https_get_within(l->fetch, &get, &reply, a, l->https_ms + 5000);
@@ -89,6 +93,7 @@ void locks_reconfigured(struct locks *l, const struct conf *conf)
 	l->sts = conf->queue.sts && l->fetch;
 	l->remember = conf->queue.remember_starttls;
 	l->https_ms = conf->timeouts.https_ms;
+	l->private_addresses = conf->queue.private_addresses;
 }
 
 void locks_set_dns(struct locks *l, struct dns *dns)

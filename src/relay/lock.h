@@ -41,6 +41,9 @@ void locks_set_dns(struct locks *l, struct dns *dns);
 /* A policy that an earlier life of this role has fetched. */
 void locks_remember(struct locks *l, const struct ipc_sts_remember *m);
 
+/* The call that takes a TLS report to an HTTPS address. */
+SUSPENDS void locks_answer_report(struct locks *l, struct ipc_call *call, const struct ipc_tlsrpt_post *m);
+
 enum lock_verdict {
 	LOCK_GO,
 	LOCK_LATER, /* not now: what stands in the way may go */

@@ -39,6 +39,7 @@ struct locks {
 	bool sts;
 	enum conf_remember remember;
 	int64_t https_ms;
+	bool private_addresses;
 	bool trusts_ad;
 	lock_ask_dns *ask;
 	void *ask_ctx;
@@ -50,6 +51,9 @@ struct locks {
 	unsigned n_refreshing; /* tasks */
 };
 
+#define LOCK_ADDRESSES_MAX 16 /* https_get.addresses */
+/* Addresses of a host that HTTPS may go to. */
+SUSPENDS size_t lock_find_addresses(struct locks *l, struct str host, struct arena *a, struct str *out);
 void locks_free_when_idle(struct locks *l);
 int64_t lock_now_s(const struct locks *l);
 /* Counts a session, or that there could be none. */

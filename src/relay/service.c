@@ -254,6 +254,19 @@ static SUSPENDS void on_texts(void *ctx, struct ipc_call *call, const void *msg)
 	r->n_calls--;
 }
 
+static SUSPENDS void on_report(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct relay *r = ctx;
+
+	if (r->stopping) {
+		call_reply(call, TRY_LATER, NULL);
+		return;
+	}
+	r->n_calls++;
+	locks_answer_report(r->locks, call, msg);
+	r->n_calls--;
+}
+
 static void on_sts(void *ctx, struct ipc_call *call, const void *msg)
 {
 	struct relay *r = ctx;
@@ -273,5 +286,6 @@ void relay_service_init(struct relay *r)
 	r->handlers[IPC_RELAY_ACKNOWLEDGE] = on_acknowledge;
 	r->handlers[IPC_DNS_TEXTS] = on_texts;
 	r->handlers[IPC_STS_REMEMBER] = on_sts;
+	r->handlers[IPC_TLSRPT_POST] = on_report;
 	r->service = (struct ipc_service){ .ctx = r, .handlers = r->handlers };
 }

@@ -1,5 +1,5 @@
-/* test/prog/downgrade.c - converts letters for test/interop/downgrade.py: "downgrade 7bit|8bit strict|lax FILE..."; each result, behind a line "NUMBER SIZE", where NUMBER is
- * how it ended (enum mail_downgrade_end), goes to standard output. */
+/* test/prog/downgrade.c - converts letters for test/interop/downgrade.py: "downgrade 7bit|8bit strict|lax FILE..."; each result, behind a
+ * line "NUMBER SIZE", where NUMBER is how it ended (enum mail_downgrade_end), goes to standard output. */
 #include "base/buf.h"
 #include "mail/downgrade.h"
 

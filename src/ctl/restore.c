@@ -166,7 +166,7 @@ static bool is_kept(const struct restore_part *p, const struct keep_record *rec)
 
 struct sending {
 	struct buf rows;
-	int type; /* IPC_RESTORE_ROWS or IPC_RESTORE_DIRECTORY */
+	int type; /* IPC_RESTORE_ROWS, IPC_RESTORE_DIRECTORY or IPC_RESTORE_OUTGOING */
 };
 
 static bool send_rows(struct restoring *r, struct restore_part *p, struct sending *s)
@@ -174,13 +174,25 @@ static bool send_rows(struct restoring *r, struct restore_part *p, struct sendin
 	struct str rows = str_sub(buf_str(&s->rows), 0, IPC_RESTORE_ROWS_ROWS_MAX), rest = str_from(buf_str(&s->rows), rows.n);
 	struct ipc_restore_rows q = { .account = p->account, .rows = rows, .rest = rest };
 	struct ipc_restore_directory d = { .rows = rows, .rest = rest };
+	struct ipc_restore_outgoing out = { .rows = rows, .rest = rest };
+	const void *m = s->type == IPC_RESTORE_ROWS ? (const void *)&q : s->type == IPC_RESTORE_DIRECTORY ? (const void *)&d : &out;
 	enum outcome o = OK;
 
 	if (s->rows.n)
-		o = restore_call(r, ROLE_STORE, s->type, s->type == IPC_RESTORE_ROWS ? (const void *)&q : (const void *)&d, NULL);
+		o = restore_call(r, ROLE_STORE, s->type, m, NULL);
 	progress_add(&r->progress, 0, s->rows.n);
 	buf_reset(&s->rows);
 	return ctl_done(o, "restore: rows of", p->part->address) == 0;
+}
+
+/* Letters that were on their way out; those whose body is lost are counted, and store passes over them. */
+static bool is_outgoing(struct restoring *r, const struct keep_record *rec, const struct restore_body *b)
+{
+	bool letter = rec->a.n == 9 && rec->a.p[0] == 'O';
+
+	r->n_lost_messages += letter && (!b || !b->now);
+	r->n_out += letter && b && b->now;
+	return rec->a.n && (rec->a.p[0] == 'O' || rec->a.p[0] == 'P');
 }
 
 static bool send_row(struct restoring *r, struct restore_part *p, const struct keep_record *rec, void *arg)
@@ -189,7 +201,7 @@ static bool send_row(struct restoring *r, struct restore_part *p, const struct k
 	uint64_t old = restore_blob_of(rec);
 	const struct restore_body *b = old ? restore_find(r, old) : NULL;
 
-	if (!is_kept(p, rec))
+	if (s->type == IPC_RESTORE_OUTGOING ? !is_outgoing(r, rec, b) : !is_kept(p, rec))
 		return true;
 	if (s->rows.n + rec->a.n + rec->b.n + 14 > ROWS_ROOM && !send_rows(r, p, s))
 		return false;
@@ -346,7 +358,7 @@ static bool restore_parts(struct restoring *r)
 			ok = restore_account(r, &r->parts.v[i]);
 	for (size_t i = 0; ok && i < r->parts.n; i++)
 		if (r->parts.v[i].part->partition >= PARTITION_LANE(0))
-			ok = restore_each_row(r, &r->parts.v[i], send_queued, NULL);
+			ok = restore_each_row(r, &r->parts.v[i], send_queued, NULL) && send_part(r, &r->parts.v[i], IPC_RESTORE_OUTGOING);
 	return ok;
 }
 
@@ -377,6 +389,8 @@ static int restore_all(struct restoring *r)
 	if (ok)
 		printf("restored\trun\t%u\tmessages\t%" PRIu64 "\tbodies\t%" PRIu64 "\tlost\t%" PRIu64 "\n", r->run.number, r->n_letters,
 			(uint64_t)r->bodies.n - r->n_lost_bodies, r->n_lost_messages);
+	if (ok && r->n_out)
+		printf("held\t%" PRIu64 "\tletters that were on their way out, and may have been sent since: sallyport queue list --state held\n", r->n_out);
 	return ok && !r->n_lost_messages ? 0 : 1;
 }
 

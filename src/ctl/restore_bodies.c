@@ -4,6 +4,7 @@
 #include "ctl/restore_impl.h"
 
 #include "ipc/body.h"
+#include "store/outgoing_rows.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,11 +32,14 @@ uint64_t restore_blob_of(const struct keep_record *rec)
 {
 	struct message_row m;
 	struct deleted_row d;
+	struct out_letter_row out;
 
 	if (rec->a.n == 9 && rec->a.p[0] == 'M' && message_row_decode(rec->b, &m))
 		return m.blob;
 	if (rec->a.n == 9 && rec->a.p[0] == 'Z' && deleted_row_decode(rec->b, &d))
 		return d.message.blob;
+	if (rec->a.n == 9 && rec->a.p[0] == 'O' && out_letter_row_decode(rec->b, &out))
+		return out.blob;
 	return 0;
 }
 

@@ -30,7 +30,7 @@ struct restoring {
 	const char *address, *as, *folder;
 	struct VEC(struct restore_part) parts;
 	struct VEC(struct restore_body) bodies; /* by id */
-	uint64_t n_lost_bodies, n_lost_messages, n_letters, n_bytes;
+	uint64_t n_lost_bodies, n_lost_messages, n_letters, n_bytes, n_out;
 	struct progress progress;
 };
 

@@ -2,6 +2,7 @@
  * Suspends    until commits are durable.
  * Invariants  E1 a row that is staged and not durable is in `rows`, newest value and serial; what is durable is not, so the engine's row counts.
  *             E2 after a failed commit nothing of it is seen: the lane is closed, its staged rows are forgotten, and it opens after the repair.
+ *             E3 serials begin anew when it opens: who waited for one of before knows by the lane's life that it will not come.
  */
 #include "store/lane.h"
 
@@ -117,6 +118,7 @@ static void failed(struct partition *p, const struct engine_batch *b, const stru
 
 	s->stats.n_failed_commits++;
 	s->lane.open = false;
+	s->lane.life++;
 	forget_until(&s->lane, UINT64_MAX);
 	shard_repair(s, lane_number(s), b, forming);
 }
@@ -167,14 +169,24 @@ struct engine_batch *lane_batch(struct shard *s)
 	return partition_batch(&s->lane.part);
 }
 
+static SUSPENDS enum outcome wait_for(struct shard *s, uint64_t serial)
+{
+	struct lane *l = &s->lane;
+	struct gate *gates[] = { &l->part.moved };
+	uint32_t life = l->life;
+
+	while (l->life == life && l->part.durable < serial)
+		if (task_wait(s->sched, gates, 1, NEVER_MS) == WAIT_STOP)
+			return TRY_LATER;
+	return l->life == life ? OK : TRY_LATER;
+}
+
 enum outcome lane_commit(struct shard *s)
 {
-	uint64_t serial = partition_stage(&s->lane.part);
-
-	return partition_wait(&s->lane.part, serial) ? OK : TRY_LATER;
+	return wait_for(s, partition_stage(&s->lane.part));
 }
 
 enum outcome lane_wait(struct shard *s)
 {
-	return partition_wait(&s->lane.part, s->lane.part.staged) ? OK : TRY_LATER;
+	return wait_for(s, s->lane.part.staged);
 }

@@ -11,6 +11,8 @@
 #include "base/die.h"
 #include "store/deleted.h"
 #include "store/garbage.h"
+#include "store/lane.h"
+#include "store/outgoing_restore.h"
 #include "store/queue.h"
 
 #include <string.h>
@@ -27,6 +29,7 @@ struct restore {
 	struct peer *peer;
 	int64_t last_ms;
 	struct VEC(struct filled *) accounts;
+	struct outgoing_restore outgoing;
 	bool all;
 };
 
@@ -59,6 +62,7 @@ static void end(struct store *s, struct restore *r)
 	for (size_t i = 0; i < r->accounts.n; i++)
 		filled_free(s, r->accounts.v[i]);
 	vec_free(&r->accounts);
+	outgoing_restore_fini(&r->outgoing);
 	free(r);
 	s->n_holding--;
 }
@@ -119,6 +123,7 @@ void serve_restore_begin(void *ctx, struct ipc_call *c, const void *msg)
 	if (r)
 		end(s, r);
 	r = mem_new(struct restore);
+	outgoing_restore_init(&r->outgoing);
 	r->peer = call_peer(c);
 	r->last_ms = sched_now_ms(s->sched);
 	r->all = q->all;
@@ -421,6 +426,30 @@ SUSPENDS void serve_restore_queued(void *ctx, struct ipc_call *c, const void *ms
 		o = queue_restore(&s->shard, row);
 	}
 	ipc_restore_queued_reply_send(c, o);
+}
+
+/* What was put before a row that does not decode goes with the lane's next commit: each is whole (O4). */
+SUSPENDS void serve_restore_outgoing(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_restore_outgoing *q = msg;
+	struct store *s = ctx;
+	struct restore *r = need(s, c);
+	struct cur cur = cur_of(joined(call_arena(c), q->rows, q->rest));
+	enum outcome o = OK;
+	struct given g;
+
+	if (!r)
+		return;
+	if (!r->all)
+		o = DENIED;
+	else if (!lane_ready(&s->shard))
+		o = TRY_LATER;
+	while (o == OK && !cur_end(&cur))
+		if (!next_given(&cur, &g) || !outgoing_restore_row(&s->shard, &r->outgoing, g.key, g.value, g.blob))
+			o = BAD_SYNTAX;
+	if (r->all && o != TRY_LATER && lane_commit(&s->shard) != OK)
+		o = TRY_LATER;
+	ipc_restore_outgoing_reply_send(c, o);
 }
 
 /* ---- accounts */

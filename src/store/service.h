@@ -169,6 +169,7 @@ bool selection_recent(const struct selection *x, uint32_t uid);
 	X(restore_account, RESTORE_ACCOUNT)                                                                            \
 	X(restore_rows, RESTORE_ROWS)                                                                                  \
 	X(restore_account_end, RESTORE_ACCOUNT_END)                                                                    \
+	X(restore_outgoing, RESTORE_OUTGOING) \
 	X(restore_queued, RESTORE_QUEUED)                                                                              \
 	X(restore_end, RESTORE_END)
 #define X(name, NAME) void serve_##name(void *ctx, struct ipc_call *c, const void *msg);

@@ -23,6 +23,7 @@ struct lane {
 	uint64_t next;		   /* id */
 	struct VEC(uint64_t) busy; /* ids that are being delivered */
 	bool open;
+	uint32_t life;		 /* counts its failed commits */
 	struct map rows;	 /* staged and not durable (store/lane.h), by key */
 	struct node staged;	 /* the same, in the order of their serials */
 	uint32_t post_life;	 /* of the post that reads the queue: an earlier one puts nothing in any more */

@@ -4,6 +4,8 @@
  */
 #include "ctl/doctor_impl.h"
 
+#include "check/dkim_record.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -123,36 +125,30 @@ static SUSPENDS void check_spf(struct doctor *d, struct str domain)
 		check_spf_of(d, domain, &none);
 }
 
-/* p= of a record without the blanks that it may have. */
-static struct str key_of(struct doctor *d, struct str record)
-{
-	ssize_t at = str_search(record, STR("p="));
-	struct str value = at < 0 ? (struct str){ 0 } : str_from(record, (size_t)at + 2);
-	char *out = arena_alloc(&d->answers, value.n + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; i < value.n && value.p[i] != ';'; i++)
-		if (value.p[i] != ' ' && value.p[i] != '\t')
-			out[n++] = value.p[i];
-	return str_of(out, n);
-}
-
 static SUSPENDS void check_dkim(struct doctor *d, const struct record *want)
 {
 	struct dns_answer answer;
-	bool same = false;
+	struct str *texts;
+	enum dkim_fit fit;
 
 	dns_ask(d->dns, want->name, DNS_TXT, &d->answers, &answer);
 	if (!is_told(d, "dkim", want->name, DNS_TXT, &answer))
 		return;
+	texts = arena_array(&d->answers, answer.n, sizeof *texts);
 	for (size_t i = 0; i < answer.n; i++)
-		same = same || (key_of(d, want->data).n && str_eq(key_of(d, answer.records[i].data), key_of(d, want->data)));
-	if (same)
+		texts[i] = answer.records[i].data;
+	fit = dkim_record_fit(texts, answer.n, want->data);
+	if (fit == DKIM_FITS)
 		report_ok(&d->report, "dkim", "%.*s has the public half of our key", STR_ARG(want->name));
-	else if (answer.n)
+	else if (fit == DKIM_FITS_TESTING)
+		report_warning(&d->report, "dkim", "take t=y out of the record", "%.*s is published as a test; others take its letters for unsigned",
+			STR_ARG(want->name));
+	else if (fit == DKIM_OTHER_KEY)
 		report_error(&d->report, "dkim", add_line(d, want), "%.*s has another key than ours", STR_ARG(want->name));
-	else
+	else if (fit == DKIM_ABSENT)
 		report_error(&d->report, "dkim", add_line(d, want), "%.*s: there is no DKIM record for our key", STR_ARG(want->name));
+	else
+		report_error(&d->report, "dkim", add_line(d, want), "%.*s: %s", STR_ARG(want->name), dkim_fit_name(fit));
 }
 
 /* A TXT record that begins as it must; its absence is a warning. */
@@ -242,8 +238,8 @@ SUSPENDS void doctor_check_domain(struct doctor *d, struct str domain)
 	if (why.n)
 		report_error(&d->report, "dkim", "put a good key there, or take the file away", "%.*s", STR_ARG(str_trim(buf_str(&why))));
 	if (n == 0)
-		report_warning(&d->report, "dkim", "put a key there, as SELECTOR.pem: openssl genrsa 2048", "%.*s: no key in %.*s/dkim/%.*s", STR_ARG(domain),
-			STR_ARG(d->conf->keys_dir), STR_ARG(domain));
+		report_warning(&d->report, "dkim", arena_fmt(&d->answers, "make keys: sallyport dkim add %.*s%c", STR_ARG(domain), 0).p,
+			"%.*s: no key in %.*s/dkim/%.*s; its letters are not signed", STR_ARG(domain), STR_ARG(d->conf->keys_dir), STR_ARG(domain));
 	buf_fini(&why);
 	for (size_t i = 0; i < wants->n; i++)
 		check_record(d, &wants->v[i]);

@@ -20,6 +20,7 @@ static const struct pipe_stage stages[] = {
 	{ "scan", pipe_scan },
 	{ "store", pipe_store },
 	{ "sent", pipe_sent },
+	{ "tell", pipe_tell },
 };
 
 #define LETTER_ARENA_MAX ((size_t)64 << 20) /* 200 recipients of 100 accounts each, their prefixes, an index */

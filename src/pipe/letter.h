@@ -64,10 +64,14 @@ pipe_stage_fn pipe_store;   /* durable in the account, or in a queue lane */
 /* Not a stage of its own: what pipe_store does with recipients elsewhere. */
 SUSPENDS enum outcome pipe_send(struct pipe_letter *l) MUST_USE;
 pipe_stage_fn pipe_sent;    /* the sender's copy, under Sent; OK whatever becomes of it */
+pipe_stage_fn pipe_tell;    /* word of success to a sender who asked for it; OK whatever becomes of it */
 
 /* What goes before the letter in the mailbox of this target: Return-Path, Delivered-To, Received (RFC 5321 4.4). At most
  * IPC_QUEUED_RCPT_PREFIX_MAX bytes, in the arena. */
 struct str pipe_prefix(const struct pipe_letter *l, const struct pipe_target *t);
+void pipe_add_delivered_to(struct buf *out, const struct ipc_addr *to); /* that field, of one line */
+/* OUT_* bits that the letter's bytes give. */
+uint32_t pipe_flags(const struct pipe_letter *l);
 
 /* Whether a letter's header must be changed, and how: pure. */
 struct pipe_edit {

@@ -8,7 +8,9 @@
 
 #include "base/rng.h"
 #include "ipc/words.h"
+#include "mail/idn.h"
 #include "mail/index.h"
+#include "pipe/forward.h"
 #include "pipe/outgoing_impl.h"
 #include "pipe/scan_service.h"
 #include "pipe/signers.h"
@@ -109,9 +111,28 @@ static void on_recipient(void *ctx, struct ipc_call *c, const void *msg)
 		o = ipc_resolve(post_store_of_address(p, &m->rcpt), &ask, &r, call_arena(c));
 	if (o == OK && r.n_targets == 0)
 		o = NO_SUCH;
+	if (o == NO_SUCH) {
+		struct ipc_addr behind;
+
+		o = post_reverse(p, &m->rcpt, m->from_null, call_arena(c), &behind);
+	}
 	else if (o == DENIED && may_show(p, c, m->handle))
 		o = elsewhere(p, m);
 	ipc_recipient_reply_send(c, o);
+}
+
+static void on_flush(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct post *p = ctx;
+	const struct ipc_flush *m = msg;
+	struct ipc_addr any = { .domain = m->domain };
+
+	if (!post_takes_elsewhere(p, false, &any)) {
+		ipc_flush_reply_send(c, NO_SUCH);
+		return;
+	}
+	outgoing_flush(p, mail_domain_fold(call_arena(c), m->domain));
+	ipc_flush_reply_send(c, OK);
 }
 
 static void on_letter(void *ctx, struct ipc_call *c, const void *msg)
@@ -301,6 +322,7 @@ static void post_serve(struct post *p)
 	p->handlers[IPC_SENDER] = on_sender;
 	p->handlers[IPC_RECIPIENT] = on_recipient;
 	p->handlers[IPC_LETTER] = on_letter;
+	p->handlers[IPC_FLUSH] = on_flush;
 	p->handlers[IPC_APPEND] = on_append;
 	p->handlers[IPC_IMPORT] = post_import;
 	p->handlers[IPC_POST_STATUS] = on_status;
@@ -372,5 +394,6 @@ void post_free(struct post *p)
 	map_fini(&p->owners);
 	free(p->lanes);
 	free(p->scans);
+	explicit_bzero(&p->srs, sizeof p->srs);
 	free(p);
 }

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "check/srs.h"
 #include "ipc_gen.h"
 #include "pipe/post.h"
 
@@ -48,6 +49,8 @@ struct post {
 	struct link *keys;
 	struct signers *signers; /* keys that sign letters */
 	struct outgoing_state *outgoing; /* letters that leave */
+	struct srs_key srs; /* of rewritten senders, once store was asked for it */
+	bool has_srs;
 	struct map owners; /* accounts by handle, as store said; for questions that harm nobody when they are about another */
 	struct body_budget budget;
 	bool stopping;

@@ -16,8 +16,10 @@
 #include "mail/path.h"
 #include "mail/traits.h"
 #include "mail/utf8.h"
+#include "pipe/forward.h"
 #include "pipe/outgoing.h"
 #include "pipe/report_impl.h"
+#include "pipe/sign.h"
 
 /* ---- sending what was composed */
 
@@ -74,6 +76,7 @@ static SUSPENDS enum outcome put_out(struct post *p, const struct report_job *j,
 		.rcpts = to, .n = 1, .body = *body,
 	};
 
+	(void)post_sign(p, p->conf->hostname, body, j->a, &o.prefix); /* without a signature rather than not */
 	return later_or(outgoing_put(p, &o, j->a));
 }
 
@@ -249,6 +252,8 @@ SUSPENDS enum outcome report_send(struct post *p, uint64_t id, uint32_t group, c
 		}
 	d.action = action_of[report];
 	d.id = j.id = report_id(id, group, l, report, at, d.n_rcpts, a);
+	if (f->flags & OUT_FORWARDED && post_sender_behind(p, &f->from, a, &j.to) != OK) /* R4 */
+		return TRY_LATER;
 	find_hosts(store, id, group, l, at, &d, v, a);
 	d.to_local = j.to.local;
 	d.to_domain = j.to.domain;

@@ -27,17 +27,16 @@ static struct str prefix_of(struct pipe_letter *l)
 	return arena_fmt(l->a, "%.*s%.*s", STR_ARG(l->signatures), STR_ARG(l->trace));
 }
 
-static uint32_t flags_of(const struct pipe_letter *l)
+uint32_t pipe_flags(const struct pipe_letter *l)
 {
-	uint32_t flags = l->submission ? 0 : OUT_RELAYED;
 	struct mail_traits t;
 	struct body_map map;
 
 	if (body_map(&l->body, &map) != OK)
-		return flags | OUT_8BIT_HEADER | OUT_8BIT_BODY; /* what is true of every letter that is looked at again */
+		return OUT_8BIT_HEADER | OUT_8BIT_BODY; /* what is true of every letter that is looked at again */
 	t = mail_traits_of(map.bytes);
 	body_unmap(&map);
-	return flags | (t.tls_optional ? OUT_TLS_OPTIONAL : 0) | (t.header_8bit ? OUT_8BIT_HEADER : 0) | (t.body_8bit ? OUT_8BIT_BODY : 0);
+	return (t.tls_optional ? OUT_TLS_OPTIONAL : 0u) | (t.header_8bit ? OUT_8BIT_HEADER : 0u) | (t.body_8bit ? OUT_8BIT_BODY : 0u);
 }
 
 static struct ipc_out_facts facts_of(const struct pipe_letter *l)
@@ -45,7 +44,7 @@ static struct ipc_out_facts facts_of(const struct pipe_letter *l)
 	const struct ipc_letter *m = l->m;
 
 	return (struct ipc_out_facts){ .trace = m->trace, .account = l->account, .login = m->login, .date_s = l->date_s, .from_null = m->from_null,
-		.from = m->from, .wishes = m->wishes, .wire = m->wire, .flags = flags_of(l) };
+		.from = m->from, .wishes = m->wishes, .wire = m->wire, .flags = pipe_flags(l) | (l->submission ? 0u : OUT_RELAYED) };
 }
 
 static SUSPENDS enum outcome send_elsewhere(struct pipe_letter *l)

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/rng.h"
 #include "ipc/words.h"
+#include "pipe/forward.h"
 #include "pipe/scan_service.h"
 
 #define DELIVERIES_MAX 16 /* of a letter that came by LMTP, at once */
@@ -65,6 +66,23 @@ static void add_targets(struct pipe_letter *l, struct map *seen, const struct ip
 	}
 }
 
+/* A report to a sender that was rewritten here: to whom it stands for, elsewhere or here. */
+static SUSPENDS enum outcome resolve_back(struct pipe_letter *l, struct map *seen, const struct ipc_addr *rcpt)
+{
+	struct ipc_resolve m = { .size = l->m->body.size };
+	struct ipc_resolve_reply r;
+	enum outcome o = post_reverse(l->post, rcpt, l->m->from_null, l->a, &m.rcpt);
+
+	if (o != OK)
+		return o;
+	o = ipc_resolve(post_store_of_address(l->post, &m.rcpt), &m, &r, l->a);
+	if (o == OK)
+		add_targets(l, seen, rcpt, &r);
+	else if (o == DENIED)
+		*vec_push(&l->forwards) = (struct pipe_forward){ (size_t)(rcpt - l->m->rcpts), m.rcpt };
+	return o == DENIED ? OK : o;
+}
+
 static SUSPENDS enum outcome resolve_each(struct pipe_letter *l, struct map *seen)
 {
 	bool all = l->m->n_rcpts == 1 || l->outcomes;
@@ -74,6 +92,14 @@ static SUSPENDS enum outcome resolve_each(struct pipe_letter *l, struct map *see
 		struct ipc_resolve_reply r;
 		enum outcome o = ipc_resolve(post_store_of_address(l->post, &m.rcpt), &m, &r, l->a);
 
+		if (o == NO_SUCH && l->m->from_null) {
+			o = resolve_back(l, seen, &l->m->rcpts[i]);
+			if (o == OK) {
+				if (l->outcomes)
+					l->outcomes[i] = OK;
+				continue;
+			}
+		}
 		/* It was fine at RCPT a moment ago. When one of several is not any more, the client shall ask again for
 		 * each; a refusal here would be one of all. */
 		if (o == DENIED && post_takes_elsewhere(l->post, l->submission, &m.rcpt) && !l->outcomes) {
@@ -240,12 +266,23 @@ static SUSPENDS enum outcome deliver_each(struct pipe_letter *l)
 	return OK;
 }
 
+/* Recipients elsewhere, and what aliases send on. */
+static SUSPENDS enum outcome let_out(struct pipe_letter *l)
+{
+	enum outcome o = pipe_send(l);
+
+	return o == OK ? pipe_forward(l) : o;
+}
+
 SUSPENDS enum outcome pipe_store(struct pipe_letter *l)
 {
-	if (l->outcomes)
-		return deliver_each(l);
+	if (l->outcomes) {
+		enum outcome o = pipe_forward(l);
+
+		return o == OK ? deliver_each(l) : o;
+	}
 	if (l->elsewhere.n || l->forwards.n) {
-		enum outcome o = pipe_send(l), own;
+		enum outcome o = let_out(l), own;
 
 		if (o != OK || l->targets.n == 0)
 			return o;

@@ -92,6 +92,13 @@ enum outcome pipe_trace(struct pipe_letter *l)
 	return OK;
 }
 
+void pipe_add_delivered_to(struct buf *out, const struct ipc_addr *to)
+{
+	buf_addz(out, "Delivered-To: ");
+	add_path(out, to);
+	buf_addz(out, "\r\n");
+}
+
 struct str pipe_prefix(const struct pipe_letter *l, const struct pipe_target *t)
 {
 	struct buf out;
@@ -103,9 +110,8 @@ struct str pipe_prefix(const struct pipe_letter *l, const struct pipe_target *t)
 		buf_addz(&out, "<>");
 	else
 		add_path(&out, &l->m->from);
-	buf_addz(&out, "\r\nDelivered-To: ");
-	add_path(&out, &t->rcpt);
 	buf_addz(&out, "\r\n");
+	pipe_add_delivered_to(&out, &t->rcpt);
 	buf_add(&out, l->trace);
 	if (out.n + l->signatures.n <= out.max)
 		buf_add(&out, l->signatures);

@@ -15,7 +15,8 @@ static const struct smtp_reply_text replies[SMTP_REPLY_COUNT] = {
 	[SMTP_LETTER_OK]      = { 250, "2.0.0", "" },
 	[SMTP_CHUNK_OK]       = { 250, "2.0.0", "Chunk received" },
 	[SMTP_CANNOT_VERIFY]  = { 252, "2.5.2", "Addresses are not verified here, but mail to them is tried" },
-	[SMTP_HELP_TEXT]      = { 214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP STARTTLS AUTH: see RFC 5321" },
+	[SMTP_FLUSHING]       = { 250, "2.0.0", "Letters for that domain are sent now, if any wait" },
+	[SMTP_HELP_TEXT]      = { 214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP STARTTLS AUTH ETRN: see RFC 5321" },
 	[SMTP_START_TLS]      = { 220, "2.0.0", "Ready to start TLS" },
 	[SMTP_GO_AHEAD]       = { 354, NULL,    "Go ahead; end with <CRLF>.<CRLF>" },
 	[SMTP_LOGGED_IN]      = { 235, "2.7.0", "Logged in" },
@@ -37,6 +38,8 @@ static const struct smtp_reply_text replies[SMTP_REPLY_COUNT] = {
 	[SMTP_RCPT_FULL]      = { 452, "4.2.2", "The mailbox is full" },
 	[SMTP_LOGIN_LATER]    = { 454, "4.7.0", "Login is not possible now; try again later" },
 	[SMTP_LOGIN_RATE]     = { 454, "4.7.0", "Too many failed logins; wait" },
+	[SMTP_FLUSH_LATER]    = { 458, "4.3.0", "Not possible now; try again later" },
+	[SMTP_FLUSH_NOT_HERE] = { 459, "4.7.1", "No letters are kept here for that domain" },
 
 	[SMTP_UNKNOWN]        = { 500, "5.5.1", "No such command" },
 	[SMTP_LINE_LONG]      = { 500, "5.5.2", "The line is too long" },
@@ -86,7 +89,7 @@ static const struct smtp_reply_text replies[SMTP_REPLY_COUNT] = {
 	[SMTP_LETTER_BARE]    = { 554, "5.6.11", "The letter holds a CR or LF that stands alone" },
 	[SMTP_LETTER_NUL]     = { 554, "5.6.0", "The letter holds a NUL byte" },
 	[SMTP_LETTER_LINE]    = { 554, "5.6.0", "A line of the letter is too long" },
-	[SMTP_LETTER_LOOP]    = { 554, "5.4.6", "The letter is in a loop: too many Received fields" },
+	[SMTP_LETTER_LOOP]    = { 554, "5.4.6", "The letter is in a loop: it was here before, or has too many Received fields" },
 	[SMTP_LETTER_REFUSED] = { 550, "5.7.1", "The letter is refused" },
 	[SMTP_LETTER_FAILED]  = { 554, "5.6.0", "The letter cannot be taken" },
 };
@@ -109,7 +112,11 @@ static const enum smtp_reply outcomes[SMTP_STEP_COUNT][OUTCOME_COUNT] = {
 	[SMTP_STEP_LETTER] = {
 		[OK] = SMTP_LETTER_OK, [NO_SUCH] = SMTP_NO_SUCH_RCPT, [DENIED] = SMTP_LETTER_REFUSED, [OVER_LIMIT] = SMTP_RCPT_FULL,
 		[BAD_SYNTAX] = SMTP_LETTER_FAILED, [REVOKED] = SMTP_LOGIN_ENDED, [FAILED] = SMTP_LETTER_FAILED,
-		[NO_ROOM] = SMTP_NO_ROOM, [OVER_QUOTA] = SMTP_RCPT_FULL, [UNANSWERED] = SMTP_UNANSWERED,
+		[NO_ROOM] = SMTP_NO_ROOM, [OVER_QUOTA] = SMTP_RCPT_FULL, [UNANSWERED] = SMTP_UNANSWERED, [EXISTS] = SMTP_LETTER_LOOP,
+	},
+	[SMTP_STEP_FLUSH] = {
+		[OK] = SMTP_FLUSHING, [NO_SUCH] = SMTP_FLUSH_NOT_HERE, [DENIED] = SMTP_FLUSH_NOT_HERE, [TRY_LATER] = SMTP_FLUSH_LATER,
+		[UNANSWERED] = SMTP_FLUSH_LATER,
 	},
 };
 /* clang-format on */

@@ -18,6 +18,7 @@ enum smtp_reply {
 	SMTP_LETTER_OK, /* the text is the trace id */
 	SMTP_CHUNK_OK,
 	SMTP_CANNOT_VERIFY,
+	SMTP_FLUSHING,
 	SMTP_HELP_TEXT,
 	SMTP_START_TLS,
 	SMTP_GO_AHEAD,
@@ -40,6 +41,9 @@ enum smtp_reply {
 	SMTP_RCPT_FULL,
 	SMTP_LOGIN_LATER,
 	SMTP_LOGIN_RATE,
+
+	SMTP_FLUSH_LATER,
+	SMTP_FLUSH_NOT_HERE,
 
 	SMTP_UNKNOWN,
 	SMTP_LINE_LONG,
@@ -103,7 +107,7 @@ struct smtp_reply_text {
 const struct smtp_reply_text *smtp_reply_text(enum smtp_reply r);
 
 /* Which step of a transaction the outcome ends. */
-enum smtp_step { SMTP_STEP_LOGIN, SMTP_STEP_SENDER, SMTP_STEP_RCPT, SMTP_STEP_LETTER, SMTP_STEP_COUNT };
+enum smtp_step { SMTP_STEP_LOGIN, SMTP_STEP_SENDER, SMTP_STEP_RCPT, SMTP_STEP_LETTER, SMTP_STEP_FLUSH, SMTP_STEP_COUNT };
 enum smtp_reply smtp_reply_of(enum smtp_step step, enum outcome o);
 
 #endif

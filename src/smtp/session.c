@@ -118,6 +118,8 @@ static SUSPENDS void say_sending(struct smtp *s)
 		stream_write(st, STR("250-MT-PRIORITY\r\n"));
 	if (o.require_tls)
 		stream_write(st, STR("250-REQUIRETLS\r\n"));
+	if (s->d->service == SERVICE_SMTP)
+		stream_write(st, STR("250-ETRN\r\n"));
 }
 
 static SUSPENDS void say_hello(struct smtp *s, bool esmtp, struct str name)
@@ -189,6 +191,22 @@ static SUSPENDS void run_help(struct smtp *s, struct str args)
 {
 	(void)args;
 	smtp_say(s, SMTP_HELP_TEXT);
+}
+
+/* RFC 1985. "@domain" would mean its subdomains too, "#queue" one of ours by name: neither is anything here. */
+static enum smtp_reply check_etrn(struct smtp *s)
+{
+	return s->d->service == SERVICE_SMTP ? SMTP_FINE : SMTP_NOT_HERE;
+}
+
+static SUSPENDS void run_etrn(struct smtp *s, struct str args)
+{
+	struct ipc_flush m = { .domain = args };
+
+	if (args.n > IPC_FLUSH_DOMAIN_MAX || !mail_domain_ok(args))
+		smtp_say(s, SMTP_BAD_NAME);
+	else
+		smtp_say(s, smtp_reply_of(SMTP_STEP_FLUSH, ipc_flush(s->d->post, &m)));
 }
 
 /* A browser made to speak to us by a page it shows: the body of its request would be our commands. */
@@ -265,6 +283,7 @@ static const struct verb verbs[] = {
 	{ STR("AUTH"), SMTP_READY, ARGS_NEEDED, smtp_auth_check, smtp_auth_run },
 	{ STR("VRFY"), SMTP_ANY, ARGS_NEEDED, NULL, run_vrfy },
 	{ STR("EXPN"), SMTP_ANY, ARGS_NEEDED, NULL, run_vrfy },
+	{ STR("ETRN"), SMTP_READY, ARGS_NEEDED, check_etrn, run_etrn },
 	{ STR("HELP"), SMTP_ANY, ARGS_ANY, NULL, run_help },
 	{ STR("GET"), SMTP_ANY, ARGS_ANY, NULL, run_http },
 	{ STR("PUT"), SMTP_ANY, ARGS_ANY, NULL, run_http },

@@ -211,6 +211,12 @@ enum outcome ipc_letter_within(struct link *l, const struct ipc_letter *m, struc
 	return fake_now->letter_outcome;
 }
 
+enum outcome ipc_flush(struct link *l, const struct ipc_flush *m)
+{
+	(void)l;
+	return str_eq(m->domain, STR("backed.test")) ? OK : str_eq(m->domain, STR("later.test")) ? TRY_LATER : NO_SUCH;
+}
+
 /* ---- store, for POP */
 
 enum outcome ipc_maildrop_open(struct link *l, const struct ipc_maildrop_open *m, struct ipc_maildrop_open_reply *r, struct arena *a)

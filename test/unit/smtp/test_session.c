@@ -84,6 +84,16 @@ static void wishes(void **state)
 	assert_true(f.wishes.ret == RET_NOT_GIVEN && f.wishes.by_mode == BY_NONE);
 }
 
+static void etrn(void **state)
+{
+	(void)state;
+	replies(STR("ETRN backed.test\r\n" HELLO "ETRN\r\nETRN backed.test\r\nETRN other.test\r\nETRN later.test\r\nETRN @backed.test\r\n"
+		"MAIL FROM:<a@b.test>\r\nETRN backed.test\r\nQUIT\r\n"), "220 503 250 501 250 459 458 501 250 503 221 ");
+	f.door.service = SERVICE_LMTP;
+	replies(STR("LHLO c.test\r\nETRN backed.test\r\nQUIT\r\n"), "220 250 502 221 ");
+	f.door.service = SERVICE_SMTP;
+}
+
 static void fits(const char *bytes, size_t n)
 {
 	assert_int_equal(f.letter.n, n);
@@ -375,7 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(letter, setup, teardown), cmocka_unit_test_setup_teardown(states, setup, teardown),
-		cmocka_unit_test_setup_teardown(wishes, setup, teardown),
+		cmocka_unit_test_setup_teardown(wishes, setup, teardown), cmocka_unit_test_setup_teardown(etrn, setup, teardown),
 		cmocka_unit_test_setup_teardown(chunks, setup, teardown), cmocka_unit_test_setup_teardown(binary_letters, setup, teardown),
 		cmocka_unit_test_setup_teardown(refused_chunks_are_swallowed, setup, teardown),
 		cmocka_unit_test_setup_teardown(chunks_beyond_the_size, setup, teardown),

@@ -595,6 +595,7 @@ static SUSPENDS void inspect_main(void *arg)
 		read_all(x);
 		check_all(x);
 		repeat_deliveries(x);
+		inspect_outgoing(&x->world.post_store, x->model, x->out);
 		drain_queue(x);
 		read_all(x);
 		check_after(x);

@@ -22,6 +22,23 @@ struct model_box *model_inbox(struct model *m, uint32_t account)
 	return NULL;
 }
 
+struct model_out *model_out_find(struct model *m, uint32_t serial)
+{
+	for (size_t i = 0; i < m->out.n; i++)
+		if (m->out.v[i].serial == serial)
+			return &m->out.v[i];
+	return NULL;
+}
+
+static struct model_out *out_need(struct model *m, const struct mark *k)
+{
+	struct model_out *x = model_out_find(m, k->letters[0].serial);
+
+	if (!x || k->letters[0].uid >= WORK_OUT_GROUPS)
+		die("marks: letter %u does not leave", k->letters[0].serial);
+	return x;
+}
+
 static struct model_box *box_need(struct model *m, uint32_t account, uint64_t id)
 {
 	struct model_box *b = model_box_find(m, account, id);
@@ -134,6 +151,15 @@ static void finish(struct model *m, const struct mark *k)
 	case WORK_ACCOUNT:
 		a->exists = true;
 		a->id = k->value;
+		break;
+	case WORK_OUT_PUT:
+		*vec_push(&m->out) = (struct model_out){ .serial = k->letters[0].serial, .id = k->value };
+		break;
+	case WORK_OUT_BEGIN:
+		out_need(m, k)->groups[k->letters[0].uid].attempts = k->flags;
+		break;
+	case WORK_OUT_SETTLE:
+		out_need(m, k)->groups[k->letters[0].uid].gone = k->letters[0].to_uid;
 		break;
 	case WORK_QUEUE_DELIVER:
 	case WORK_KINDS:

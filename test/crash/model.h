@@ -32,6 +32,15 @@ struct model_queued {
 	uint32_t serial, accounts; /* bits */
 };
 
+struct model_out {
+	uint32_t serial;
+	uint64_t id;
+	struct {
+		uint32_t attempts; /* begun at least */
+		bool gone;
+	} groups[WORK_OUT_GROUPS];
+};
+
 struct model_account {
 	bool exists;
 	uint64_t id, password;
@@ -44,6 +53,7 @@ struct model {
 	struct VEC(struct model_box) boxes;
 	struct VEC(struct model_letter) letters;
 	struct VEC(struct model_queued) queued;
+	struct VEC(struct model_out) out;
 	struct model_account accounts[WORK_ACCOUNTS];
 	uint64_t n_done;
 };
@@ -51,6 +61,7 @@ struct model {
 /* Dies when the marks contradict each other. */
 void model_apply(struct model *m, const struct mark *mark);
 struct model_box *model_box_find(struct model *m, uint32_t account, uint64_t id);
+struct model_out *model_out_find(struct model *m, uint32_t serial);
 struct model_box *model_inbox(struct model *m, uint32_t account);
 
 #endif

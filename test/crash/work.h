@@ -25,6 +25,9 @@ enum work {
 	WORK_PASSWORD,
 	WORK_STATUS,        /* only looks: modseq and uidnext were seen */
 	WORK_ACCOUNT,
+	WORK_OUT_PUT,       /* a letter that leaves, for WORK_OUT_GROUPS destinations */
+	WORK_OUT_BEGIN,     /* an attempt of a group */
+	WORK_OUT_SETTLE,    /* its end, after which the group is gone or waits on */
 	WORK_KINDS
 };
 
@@ -32,13 +35,14 @@ enum { MARK_SENT = 1, MARK_DONE, MARK_LIFE /* a process begins: what another lef
 
 #define WORK_LETTERS_MAX 6
 #define WORK_ACCOUNTS 3
+#define WORK_OUT_GROUPS 2
 #define WORK_DOMAIN "crash.test"
 #define WORK_SEGMENT_SIZE (192 << 10) /* of body files: a short run fills some and rewrites some */
 
 struct mark_letter {
 	uint32_t serial;
-	uint32_t uid;    /* in mailbox, 0: not known */
-	uint32_t to_uid; /* in to_mailbox */
+	uint32_t uid;    /* in mailbox, 0: not known; OUT_BEGIN, OUT_SETTLE: the group, and in flags the attempt */
+	uint32_t to_uid; /* in to_mailbox; OUT_SETTLE: 1 when the group is through */
 };
 
 struct mark {
@@ -47,7 +51,7 @@ struct mark {
 	uint64_t mailbox, to_mailbox; /* ids */
 	uint32_t uidvalidity;         /* of to_mailbox, or of mailbox when there is none */
 	uint32_t flags;
-	uint64_t value;              /* STATUS: modseq; QUEUE_*: id; PASSWORD: which; QUEUE_PUT when sent: bits of accounts */
+	uint64_t value;              /* OUT_*: id, of PUT when done; STATUS: modseq; QUEUE_*: id; PASSWORD: which; QUEUE_PUT when sent: bits of accounts */
 	uint32_t n, uidnext;
 	struct mark_letter letters[WORK_LETTERS_MAX];
 	char name[24];               /* CREATE, RENAME: the new name */

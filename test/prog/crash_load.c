@@ -32,6 +32,13 @@ struct held_mailbox {
 	char name[24];
 };
 
+/* A group of a letter that leaves. */
+struct held_out {
+	uint32_t serial, group, attempts;
+	uint64_t id;
+	bool begun;
+};
+
 struct load {
 	struct world world;
 	const char *dir, *module;
@@ -53,6 +60,7 @@ struct worker {
 	unsigned n_named;
 	struct VEC(struct held_letter) letters;
 	struct VEC(struct held_mailbox) mailboxes; /* the first is INBOX */
+	struct VEC(struct held_out) out;
 	struct arena arena;
 };
 
@@ -222,6 +230,85 @@ static void do_queue_deliver(struct worker *w)
 	sent(w, &m);
 	need(ipc_queue_deliver(&w->load->world.post_store, &q, &r, NULL), "queue_deliver");
 	done(w, &m);
+}
+
+/* ---- letters that leave */
+
+static void do_out_put(struct worker *w)
+{
+	static const char *const domains[WORK_OUT_GROUPS] = { "far.test", "near.test" };
+	struct mark m = begin(w, WORK_OUT_PUT);
+	struct made_letter *x = arena_new(&w->arena, struct made_letter);
+	struct ipc_out_rcpt rcpts[WORK_OUT_GROUPS] = { 0 };
+	struct str names[WORK_OUT_GROUPS];
+	struct ipc_queue_send q = { .facts.date_s = 1700000000, .domains = names, .n_domains = WORK_OUT_GROUPS, .rcpts = rcpts,
+		.n_rcpts = WORK_OUT_GROUPS };
+	struct ipc_queue_send_reply r = { 0 };
+	char trace[32];
+
+	m.n = 1;
+	m.letters[0].serial = make_letter(w->load, x);
+	work_delivery_id(m.letters[0].serial, trace);
+	q.facts.trace = str_z(trace);
+	for (uint32_t i = 0; i < WORK_OUT_GROUPS; i++) {
+		names[i] = str_z(domains[i]);
+		rcpts[i] = (struct ipc_out_rcpt){ .to = { STR("somebody"), names[i] }, .group = i };
+	}
+	q.prefix = buf_str(&x->prefix);
+	q.body = x->body.body;
+	sent(w, &m);
+	need(ipc_queue_send(&w->load->world.post_store, &q, &r, NULL), "queue_send");
+	m.value = r.id;
+	done(w, &m);
+	for (uint32_t i = 0; i < WORK_OUT_GROUPS; i++)
+		*vec_push(&w->out) = (struct held_out){ m.letters[0].serial, i, 0, r.id, false };
+	end_letter(x);
+}
+
+static void out_begin(struct worker *w, struct held_out *o)
+{
+	struct mark m = begin(w, WORK_OUT_BEGIN);
+	struct ipc_queue_begin q = { o->id, o->group, o->attempts + 1 };
+
+	m.n = 1;
+	m.letters[0] = (struct mark_letter){ .serial = o->serial, .uid = o->group };
+	m.flags = q.attempt;
+	sent(w, &m);
+	need(ipc_queue_begin(&w->load->world.post_store, &q), "queue_begin");
+	done(w, &m);
+	o->attempts++;
+	o->begun = true;
+}
+
+static bool out_settle(struct worker *w, struct held_out *o)
+{
+	struct mark m = begin(w, WORK_OUT_SETTLE);
+	bool through = below(w, 3) > 0;
+	struct ipc_rcpt_result v = { .number = o->group, .state = through ? RCPT_SENT : RCPT_WAITING, .code = through ? 250 : 450 };
+	struct ipc_queue_settle q = { .id = o->id, .group = o->group, .attempt = o->attempts, .delivery = { .rcpts = &v, .n_rcpts = 1 } };
+	struct ipc_queue_settle_reply r;
+
+	m.n = 1;
+	m.letters[0] = (struct mark_letter){ .serial = o->serial, .uid = o->group, .to_uid = through };
+	m.flags = o->attempts;
+	sent(w, &m);
+	need(ipc_queue_settle(&w->load->world.post_store, &q, &r, NULL), "queue_settle");
+	done(w, &m);
+	o->begun = false;
+	return through;
+}
+
+static void do_out_next(struct worker *w)
+{
+	size_t at;
+
+	if (w->out.n == 0)
+		return;
+	at = below(w, w->out.n);
+	if (!w->out.v[at].begun)
+		out_begin(w, &w->out.v[at]);
+	else if (out_settle(w, &w->out.v[at]))
+		vec_remove(&w->out, at);
 }
 
 /* ---- letters that are there. Some of this worker's in one mailbox */
@@ -481,6 +568,7 @@ static const struct {
 	{ 24, false, do_deliver },      { 10, true, do_append },  { 8, true, do_copy },    { 8, true, do_move },
 	{ 20, true, do_flags },         { 14, true, do_expunge }, { 5, true, do_create },  { 3, true, do_rename },
 	{ 3, true, do_delete },         { 6, false, do_queue_put }, { 5, true, do_status },
+	{ 6, false, do_out_put },       { 16, false, do_out_next },
 };
 
 static void work_once(struct worker *w)

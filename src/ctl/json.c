@@ -4,6 +4,14 @@
 #include "ctl/text.h"
 #include "mail/utf8.h"
 
+/* Beyond ASCII, what many programs take for the end of a line: U+0085, U+2028, U+2029. 0: none begins here. */
+static unsigned line_end(struct str s)
+{
+	if (str_starts(s, STR("\xc2\x85")))
+		return 0x85;
+	return str_starts(s, STR("\xe2\x80\xa8")) ? 0x2028 : str_starts(s, STR("\xe2\x80\xa9")) ? 0x2029 : 0;
+}
+
 void json_add(struct buf *out, struct str s)
 {
 	bool utf8 = mail_utf8_ok(s);
@@ -11,13 +19,17 @@ void json_add(struct buf *out, struct str s)
 	buf_addc(out, '"');
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
+		unsigned end = c >= 0x80 && utf8 ? line_end(str_from(s, i)) : 0;
 
 		if (c == '"' || c == '\\')
 			buf_addf(out, "\\%c", c);
 		else if (c < 0x20 || c == 0x7f)
 			buf_addf(out, "\\u%04x", c);
+		else if (end)
+			buf_addf(out, "\\u%04x", end);
 		else
 			buf_addc(out, c < 0x80 || utf8 ? (char)c : '?');
+		i += end ? (end > 0xff) + 1 : 0;
 	}
 	buf_addc(out, '"');
 }

@@ -271,7 +271,7 @@ const struct command ctl_queue_commands[] = {
 		queue_history },
 	{ "queue hold", WHICH_OR_ALL, "keep letters back until they are released; their time in the queue goes on", 0, WORDS_MAX, ONLINE, queue_hold },
 	{ "queue release", WHICH_OR_ALL, "let held letters go", 0, WORDS_MAX, ONLINE, queue_release },
-	{ "queue retry", WHICH_OR_ALL, "try letters now", 0, WORDS_MAX, ONLINE, queue_retry },
+	{ "queue retry", WHICH_OR_ALL, "try letters now; what is held stays held", 0, WORDS_MAX, ONLINE, queue_retry },
 	{ "queue delete", WHICH_OR_ALL, "remove letters from the queue for good; nobody is told", 0, WORDS_MAX, ONLINE, queue_delete },
 	{ "queue reroute", "HOP|none " WHICH_OR_ALL, "send letters by way of another server, as \"[host]:port\"; none: the usual way again", 1, WORDS_MAX,
 		ONLINE, queue_reroute },

@@ -8,6 +8,8 @@
 #include "ipc/words.h"
 #include "mail/path.h"
 
+#include <stdio.h>
+
 static const char *const states[] = { [QUEUE_WAITING] = "waiting", [QUEUE_HELD] = "held" };
 static const char *const rcpt_states[RCPT_STATE_COUNT] = {
 	[RCPT_WAITING] = "waiting",
@@ -54,12 +56,20 @@ static void add_text_or_dash(struct buf *out, struct str s)
 	text_add(out, s.n ? s : STR("-"));
 }
 
-/* "451 4.3.0 come later". */
+/* A reply is told with its code and who gave it: "mx.example.net[192.0.2.1]:25: 451 4.3.0 come later". What we say ourselves has them before it. */
+static bool has_code(const struct ipc_queue_shown_rcpt *r)
+{
+	char code[16];
+
+	snprintf(code, sizeof code, ": %u", r->code);
+	return str_search(r->text, str_z(code)) >= 0;
+}
+
 static void add_reply(struct buf *out, const struct ipc_queue_shown_rcpt *r)
 {
-	if (r->code)
+	if (r->code && !has_code(r))
 		buf_addf(out, "%u ", r->code);
-	if (r->status.n) {
+	if (r->status.n && !has_code(r)) {
 		text_add(out, r->status);
 		buf_addc(out, ' ');
 	}

@@ -7,28 +7,43 @@
 #include <string.h>
 #include <time.h>
 
-static bool is_plain(struct str s, size_t i, size_t well_formed)
+/* U+0080 to U+009F; and those that end lines or turn the direction of writing: U+2028 to U+202E, U+2066 to U+2069. */
+static bool steers(struct str c)
+{
+	unsigned char last = (unsigned char)c.p[c.n - 1];
+
+	if (c.n == 2)
+		return c.p[0] == '\xc2' && last < 0xa0;
+	if (c.n != 3 || c.p[0] != '\xe2')
+		return false;
+	return (c.p[1] == '\x80' && last >= 0xa8 && last <= 0xae) || (c.p[1] == '\x81' && last >= 0xa6 && last <= 0xa9);
+}
+
+/* The character at i: its bytes, and whether it may be shown. */
+static struct str character(struct str s, size_t i, size_t well_formed, bool *plain)
 {
 	unsigned char c = (unsigned char)s.p[i];
+	size_t n = c < 0x80 || i >= well_formed ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	struct str out = str_sub(s, i, n);
 
-	if (c < 0x80)
-		return c >= 0x20 && c != 0x7f && c != '\\';
-	if (i >= well_formed)
-		return false;
-	if (c == 0xc2) /* U+0080 to U+009F */
-		return (unsigned char)s.p[i + 1] >= 0xa0;
-	return i == 0 || (unsigned char)s.p[i - 1] != 0xc2 || c >= 0xa0;
+	*plain = c < 0x80 ? c >= 0x20 && c != 0x7f && c != '\\' : n > 1 && !steers(out);
+	return out;
 }
 
 void text_add(struct buf *out, struct str s)
 {
 	size_t well_formed = mail_utf8_prefix(s);
 
-	for (size_t i = 0; i < s.n; i++)
-		if (is_plain(s, i, well_formed))
-			buf_addc(out, s.p[i]);
-		else
-			buf_addf(out, "\\x%02x", (unsigned char)s.p[i]);
+	for (size_t i = 0; i < s.n;) {
+		bool plain;
+		struct str c = character(s, i, well_formed, &plain);
+
+		i += c.n;
+		if (plain)
+			buf_add(out, c);
+		for (size_t k = 0; !plain && k < c.n; k++)
+			buf_addf(out, "\\x%02x", (unsigned char)c.p[k]);
+	}
 }
 
 void text_time(struct buf *out, int64_t s)

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 
 /* Appends a text that may be anybody's: nothing of it may steer a terminal or pretend to be another line. Control characters, those of Unicode
- * too, and what is no UTF-8 become \xNN, a backslash \x5c. */
+ * that end lines or turn the direction of writing, and what is no UTF-8 become \xNN, a backslash \x5c. */
 void text_add(struct buf *out, struct str s);
 /* "2026-11-22T10:00:00Z". */
 void text_time(struct buf *out, int64_t s);

@@ -265,9 +265,11 @@ static bool is_busy(const struct job *j)
 	return j->place == JOB_RUNNING || j->place == JOB_NOWHERE;
 }
 
-static void follow(struct outgoing_state *out, struct job *j, unsigned what)
+/* What is held stays held, with another route too, until it is released. */
+static void follow(struct outgoing_state *out, struct job *j, unsigned what, bool was_held)
 {
 	int64_t now_s = outgoing_wall_s(out);
+	bool held = what == QUEUE_HOLD || (was_held && what != QUEUE_RELEASE);
 
 	if (what == QUEUE_DELETE) {
 		queue_remove(&out->queue, j);
@@ -277,7 +279,7 @@ static void follow(struct outgoing_state *out, struct job *j, unsigned what)
 		j->due_s = now_s;
 	if (what == QUEUE_RETRY || what == QUEUE_REROUTE)
 		queue_unpause(j->to);
-	queue_place(&out->queue, j, what == QUEUE_HOLD ? JOB_HELD : JOB_LATER, outgoing_now_ms(out), now_s);
+	queue_place(&out->queue, j, held ? JOB_HELD : JOB_LATER, outgoing_now_ms(out), now_s);
 	gate_open(out->post->sched, &out->wake);
 }
 
@@ -296,7 +298,7 @@ SUSPENDS enum outcome sending_change(struct post *p, uint64_t id, uint32_t group
 	queue_place(&out->queue, j, JOB_NOWHERE, outgoing_now_ms(out), outgoing_wall_s(out));
 	o = ipc_queue_change(outgoing_store(out, j), &m);
 	if (o == OK)
-		follow(out, j, what);
+		follow(out, j, what, before == JOB_HELD);
 	else if (o == NO_SUCH)
 		queue_remove(&out->queue, j);
 	else

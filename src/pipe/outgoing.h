@@ -25,4 +25,9 @@ SUSPENDS enum outcome sending_change(struct post *p, uint64_t id, uint32_t group
 /* All that waits for a destination is due now (RFC 1985). Returns how many groups. */
 size_t outgoing_flush(struct post *p, struct str domain);
 
+/* A line for status; and counters. */
+struct counters;
+struct str outgoing_status(const struct post *p, struct arena *a);
+void outgoing_count(const struct post *p, struct counters *out);
+
 #endif

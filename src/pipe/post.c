@@ -282,13 +282,14 @@ static void on_status(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct post *p = ctx;
 	struct arena *a = call_arena(c);
-	struct str *lines = arena_array(a, 2 + p->n_lanes + p->n_scans, sizeof *lines);
+	struct str *lines = arena_array(a, 3 + p->n_lanes + p->n_scans, sizeof *lines);
 	size_t n = 0;
 
 	(void)msg;
 	lines[n++] = arena_fmt(a, "letters\tunder way %u\taccepted %llu\trefused %llu\tappended %llu\tmoved in %llu\tfanned out %llu", p->n_letters,
 		(unsigned long long)p->n_accepted, (unsigned long long)p->n_refused, (unsigned long long)p->n_appended, (unsigned long long)p->n_moved,
 		(unsigned long long)p->n_fanned);
+	lines[n++] = outgoing_status(p, a);
 	for (size_t i = 0; i < p->n_lanes && n < IPC_POST_STATUS_LINES_MAX; i++)
 		lines[n++] = arena_fmt(a, "lane %zu\twaiting %zu\trunning %u\tstore %s", i, p->lanes[i].waiting.n,
 			p->lanes[i].n_running, p->lanes[i].store->peer ? "up" : "down");
@@ -306,6 +307,7 @@ void post_count(const struct post *p, struct counters *out)
 	out->server[COUNT_LETTERS_UNDER_WAY] = p->n_letters;
 	for (size_t i = 0; i < p->n_lanes; i++)
 		out->server[COUNT_LANE_WAITING] += p->lanes[i].waiting.n;
+	outgoing_count(p, out);
 }
 
 /* ---- life */
@@ -326,6 +328,7 @@ static void post_serve(struct post *p)
 	p->handlers[IPC_APPEND] = on_append;
 	p->handlers[IPC_IMPORT] = post_import;
 	p->handlers[IPC_POST_STATUS] = on_status;
+	p->handlers[IPC_QUEUE_ACT] = post_queue_act;
 	p->handlers[IPC_DKIM_CHANGED] = on_dkim_changed;
 	p->handlers[IPC_DKIM_STATUS] = on_dkim_status;
 	p->service = (struct ipc_service){ .ctx = p, .handlers = p->handlers, .gone = gone };

@@ -86,6 +86,9 @@ SUSPENDS void post_letter(void *ctx, struct ipc_call *c, const void *msg);
 SUSPENDS void post_import(void *ctx, struct ipc_call *c, const void *msg);
 void post_import_gone(struct peer *p);
 
+/* What commands do to the queue. */
+SUSPENDS void post_queue_act(void *ctx, struct ipc_call *c, const void *msg);
+
 void post_lane_open(struct lane *l, struct post *p, struct link *store);
 void lane_stop(struct lane *l);
 bool lane_stopped(const struct lane *l);

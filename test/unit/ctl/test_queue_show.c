@@ -37,6 +37,8 @@ static void test_text(void **state)
 		{ { "\xc3\x9b\xe2\x82\xac", 5 }, "\xc3\x9b\xe2\x82\xac" },
 		{ { "a\xff\xc3\xbc", 4 }, "a\\xff\\xc3\\xbc" },
 		{ { "\xc2", 1 }, "\\xc2" },
+		{ { "a\xe2\x80\xa8\xe2\x80\xae\xe2\x81\xa9\xe2\x80\xa6", 13 }, "a\\xe2\\x80\\xa8\\xe2\\x80\\xae\\xe2\\x81\\xa9\xe2\x80\xa6" },
+		{ { "\xf0\x9f\x93\xa8\xc2\x85", 6 }, "\xf0\x9f\x93\xa8\\xc2\\x85" },
 		{ { "\0", 1 }, "\\x00" },
 	};
 
@@ -78,6 +80,7 @@ static void test_json(void **state)
 	buf_init(&b, 1000);
 	json_open(&b, NULL, '{');
 	json_str(&b, "a", STR("x\"\\\n"));
+	json_str(&b, "l", STR("\xc2\x85\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xa6\xc2\xa9"));
 	json_num(&b, "n", UINT64_MAX);
 	json_open(&b, "list", '[');
 	json_str(&b, NULL, STR("{["));
@@ -90,7 +93,7 @@ static void test_json(void **state)
 	json_open(&b, "in", '{');
 	json_close(&b, '}');
 	json_close(&b, '}');
-	is(&b, "{\"a\":\"x\\\"\\\\\\u000a\",\"n\":18446744073709551615,\"list\":[\"{[\",\"\"],\"none\":[],\"yes\":true,\"t\":null,\"in\":{}}");
+	is(&b, "{\"a\":\"x\\\"\\\\\\u000a\",\"l\":\"\\u0085\\u2028\\u2029\xe2\x80\xa6\xc2\xa9\",\"n\":18446744073709551615,\"list\":[\"{[\",\"\"],\"none\":[],\"yes\":true,\"t\":null,\"in\":{}}");
 }
 
 static const struct ipc_queue_shown_rcpt rcpts[] = {
@@ -118,6 +121,11 @@ static void test_line(void **state)
 	       "451 4.3.0 no\\x0a\\x1b[2J\\x09\"\\x5c,{\"x\":1}\\x7f\\xc2\\x9b\\xff\\xe2\\x80\n");
 	e.state = QUEUE_HELD;
 	e.from_null = true;
+	e.rcpts = &(struct ipc_queue_shown_rcpt){ .code = 550, .status = STR("5.1.1"), .text = STR("mx.far.test[192.0.2.1]:25: 550 5.1.1 nobody") };
+	e.n_rcpts = 1;
+	buf_init(&b, QUEUE_TEXT_MAX);
+	queue_last_reply(&e, &b);
+	is(&b, "mx.far.test[192.0.2.1]:25: 550 5.1.1 nobody");
 	e.n_rcpts = 0;
 	buf_init(&b, QUEUE_TEXT_MAX);
 	queue_show_line(&e, &b);
@@ -166,7 +174,8 @@ static void test_json_of_hostile(void **state)
 {
 	struct ipc_queue_shown e = shown();
 	struct ipc_history_entry h = { .id = 17, .group = 2, .attempt = 1, .at_s = 1795341600, .domain = STR("far.test"), .rcpts = (void *)rcpts,
-		.n_rcpts = 2, .delivery = { .host = str_of(hostile, sizeof hostile - 1), .ip = STR("192.0.2.1"), .port = 25, .lock = LOCK_DANE, .lock_text = STR("}{") } };
+		.n_rcpts = 2, .delivery = { .host = str_of(hostile, sizeof hostile - 1), .ip = STR("192.0.2.1"), .port = 25, .lock = LOCK_DANE,
+		.lock_text = STR("}{") } };
 	struct buf b;
 
 	(void)state;
@@ -192,13 +201,14 @@ static void test_event(void **state)
 	(void)state;
 	buf_init(&b, QUEUE_TEXT_MAX);
 	queue_event_show(&h, &b);
-	assert_true(str_starts(buf_str(&b), STR("2026-11-22T10:00:00Z 17.2 far.test attempt 1 to mx\\x0a.far.test[192.0.2.1]:25 from 192.0.2.9, destination "
-						"slow\n    TLS TLSv1.3 X, lock ?: pinned\n    over a new connection; looked up after 1 ms, connected "
-						"after 2 ms, TLS after 3 ms, over after 4 ms; to be tried again after 60 s\n    <bob@far.test>  waiting  451 ")));
+	assert_true(str_starts(buf_str(&b), STR("2026-11-22T10:00:00Z 17.2 far.test attempt 1 to mx\\x0a.far.test[192.0.2.1]:25 from 192.0.2.9, "
+						"destination slow\n    TLS TLSv1.3 X, lock ?: pinned\n    over a new connection; looked up after 1 ms, "
+						"connected after 2 ms, TLS after 3 ms, over after 4 ms; to be tried again after 60 s\n"
+						"    <bob@far.test>  waiting  451 ")));
 	buf_reset(&b);
 	queue_event_lines(&h, &b);
-	assert_true(str_starts(buf_str(&b), STR("2026-11-22T10:00:00Z\t17.2\t1\t<alice@here.test>\t<bob@far.test>\twaiting\tmx\\x0a.far.test[192.0.2.1]:25\t?\t-"
-						"\t451 4.3.0 no")));
+	assert_true(str_starts(buf_str(&b), STR("2026-11-22T10:00:00Z\t17.2\t1\t<alice@here.test>\t<bob@far.test>\twaiting\t"
+						"mx\\x0a.far.test[192.0.2.1]:25\t?\t-\t451 4.3.0 no")));
 	h.attempt = 0;
 	h.delivery = (struct ipc_delivery){ 0 };
 	buf_reset(&b);

@@ -229,6 +229,10 @@ static void judge(struct world_of_queue *q)
 				q->n_bad++;
 			}
 		}
+	if (!q->w.post->outgoing->n_reports) {
+		printf("# nobody was told that letters were refused\n");
+		q->n_bad++;
+	}
 	if (q->w.post->outgoing->queue.n_jobs) {
 		printf("# %zu groups are left\n", q->w.post->outgoing->queue.n_jobs);
 		q->n_bad++;
@@ -255,6 +259,8 @@ static void world_main(void *arg)
 {
 	struct world_of_queue *q = arg;
 	struct world_opts o = { .sched = q->sched, .mail = true, .engine = { .sync = true, .seed = q->seed | 1 } };
+	enum outcome result;
+	uint64_t account;
 	struct buf why;
 
 	buf_init(&why, 1000);
@@ -264,6 +270,10 @@ static void world_main(void *arg)
 	q->service = (struct ipc_service){ .ctx = q, .handlers = q->handlers };
 	if (!world_open(&q->w, &o, &why))
 		die("queue_sim: %.*s", STR_ARG(buf_str(&why)));
+	while ((result = world_add_domain(&q->w, "demo.test")) != OK && result != EXISTS)
+		task_sleep(q->sched, 100);
+	while ((result = world_add_account(&q->w, "alice", "demo.test", "x", &account)) != OK && result != EXISTS)
+		task_sleep(q->sched, 100);
 	join_relay(q);
 	live(q);
 	judge(q);

@@ -45,6 +45,7 @@ struct way {
 	struct lock_plan plan;
 	struct lock_host lock;
 	struct str host;
+	bool named; /* the host is a name, and not an address */
 	uint16_t port;
 	struct mx_addresses addresses;
 	unsigned used; /* bits of addresses */
@@ -94,11 +95,10 @@ static void tell_lock(struct attempt *a, enum lock_verdict v, const struct lock_
 /* "mx.example.org[192.0.2.1]", with the port where it is none of a mail server's. */
 static struct str peer_name(const struct attempt *a, const struct wire *w)
 {
-	struct str host = w->host.n ? w->host : STR("");
 	unsigned port = w->address.port;
 
-	return port == conf_service_port(CONF_SMTP) ? arena_fmt(a->arena, "%.*s[%s]", STR_ARG(host), w->address.text) :
-		arena_fmt(a->arena, "%.*s[%s]:%u", STR_ARG(host), w->address.text, port);
+	return port == conf_service_port(CONF_SMTP) ? arena_fmt(a->arena, "%.*s[%s]", STR_ARG(w->host), w->address.text) :
+		arena_fmt(a->arena, "%.*s[%s]:%u", STR_ARG(w->host), w->address.text, port);
 }
 
 /* As the other server said it, in one line; at most what a recipient's result holds. */
@@ -181,7 +181,7 @@ static void describe(struct attempt *a, const struct wire *w)
 {
 	struct ipc_delivery *d = a->d;
 
-	d->host = arena_dup(a->arena, str_sub(w->host, 0, IPC_DELIVERY_HOST_MAX));
+	d->host = w->host.n ? arena_dup(a->arena, str_sub(w->host, 0, IPC_DELIVERY_HOST_MAX)) : arena_fmt(a->arena, "[%s]", w->address.text);
 	d->ip = arena_dup(a->arena, str_z(w->address.text));
 	d->port = w->address.port;
 	d->source = arena_dup(a->arena, str_z(w->source));
@@ -385,7 +385,7 @@ static SUSPENDS enum next prepare(struct way *way, struct wire *w, bool plain)
 static struct wire *open_wire(const struct way *way, const struct dialled *found)
 {
 	struct attempt *a = way->a;
-	struct wire *w = wire_new(&a->relay->pool, a->target.key, a->target.helo, way->host, &a->conf->conf->timeouts);
+	struct wire *w = wire_new(&a->relay->pool, a->target.key, a->target.helo, way->named ? way->host : STR(""), &a->conf->conf->timeouts);
 
 	w->address = way->addresses.v[found->at];
 	snprintf(w->source, sizeof w->source, "%s", found->source);
@@ -463,13 +463,6 @@ static bool leads_to_us(const struct way *way)
 	return false;
 }
 
-static bool is_address(struct str host)
-{
-	struct address x;
-
-	return address_read(host, 0, &x);
-}
-
 /* Addresses of the host, and what is demanded of it. False: said. */
 static SUSPENDS bool prepare_host(struct way *way)
 {
@@ -488,7 +481,7 @@ static SUSPENDS bool prepare_host(struct way *way)
 		tell(a, &said);
 		return false;
 	}
-	if (!is_address(way->host)) {
+	if (way->named) {
 		lock_ask.host = way->host;
 		lock_ask.expanded = way->addresses.expanded;
 		lock_ask.addresses_secure = way->addresses.secure;
@@ -501,6 +494,13 @@ static SUSPENDS bool prepare_host(struct way *way)
 	return v == LOCK_GO;
 }
 
+static bool is_address(struct str host)
+{
+	struct address x;
+
+	return address_read(host, 0, &x);
+}
+
 static SUSPENDS enum next try_host(struct way *way, struct str host, uint16_t port)
 {
 	struct attempt *a = way->a;
@@ -508,6 +508,7 @@ static SUSPENDS enum next try_host(struct way *way, struct str host, uint16_t po
 
 	way->host = host;
 	way->port = port;
+	way->named = !is_address(host);
 	way->used = 0;
 	if (!prepare_host(way))
 		return NEXT_HOST;
@@ -576,8 +577,8 @@ static SUSPENDS void try_hops(struct attempt *a)
 	}
 }
 
-/* A kept connection takes the letter without another question to DNS. One that had ended before it took anything is nobody's fault: true, and it is
- * as if it had not been. */
+/* A kept connection takes the letter without another question to DNS. False: there is none, or it has ended before it had the letter (by 421 too: it was
+ * there for too long), which is nobody's fault; those that are left go over a new one. */
 static SUSPENDS bool is_done_by_kept(struct attempt *a)
 {
 	struct wire *w = pool_take(&a->relay->pool, a->target.key);
@@ -587,7 +588,7 @@ static SUSPENDS bool is_done_by_kept(struct attempt *a)
 	if (!w)
 		return false;
 	next = send_over(a, w, &sent);
-	if (next == NEXT_AGAIN || (next == NEXT_HOST && (sent.feedback == FEEDBACK_DOWN || sent.unsuited))) {
+	if (next == NEXT_AGAIN || (next == NEXT_HOST && !sent.usable)) {
 		a->feedback = FEEDBACK_LOCAL;
 		return false;
 	}

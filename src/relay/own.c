@@ -30,10 +30,27 @@ size_t own_interfaces(struct address out[OWN_ADDRESSES_MAX])
 	return n;
 }
 
-static void add_conf(struct own *o, const struct conf_address *a)
+static bool is_any(const struct conf_address *a)
 {
-	if (a->family == AF_INET || a->family == AF_INET6)
-		add(o->addresses, &o->n_addresses, a->family, a->bytes);
+	static const uint8_t zero[16];
+
+	return memcmp(a->bytes, zero, sizeof zero) == 0;
+}
+
+/* Where strangers' letters come in: an address that nobody listens at is no loop. */
+static void add_listener(struct relay *r, const struct conf_listener *l)
+{
+	struct own *o = &r->own;
+
+	if (l->service != CONF_SMTP || l->port != conf_service_port(CONF_SMTP) || l->address.family == AF_UNIX)
+		return;
+	if (!is_any(&l->address)) {
+		add(o->addresses, &o->n_addresses, l->address.family, l->address.bytes);
+		return;
+	}
+	for (size_t i = 0; i < r->n_interfaces; i++)
+		if (r->interfaces[i].family == l->address.family)
+			add(o->addresses, &o->n_addresses, l->address.family, r->interfaces[i].bytes);
 }
 
 void own_learn(struct relay *r, const struct conf *c)
@@ -41,15 +58,9 @@ void own_learn(struct relay *r, const struct conf *c)
 	struct own *o = &r->own;
 
 	*o = (struct own){ .names[0] = c->hostname, .n_names = 1 };
-	for (size_t i = 0; i < c->n_sources; i++) {
+	for (size_t i = 0; i < c->n_sources; i++)
 		if (c->sources[i].helo.n)
 			o->names[o->n_names++] = c->sources[i].helo;
-		add_conf(o, &c->sources[i].address4);
-		add_conf(o, &c->sources[i].address6);
-	}
 	for (size_t i = 0; i < c->n_listeners; i++)
-		if (c->listeners[i].service == CONF_SMTP)
-			add_conf(o, &c->listeners[i].address);
-	for (size_t i = 0; i < r->n_interfaces && o->n_addresses < OWN_ADDRESSES_MAX; i++)
-		o->addresses[o->n_addresses++] = r->interfaces[i];
+		add_listener(r, &c->listeners[i]);
 }

@@ -7,6 +7,8 @@
  */
 #include "pipe/outgoing_impl.h"
 
+#include "pipe/tlsrpt.h"
+
 #include "mail/bounce_class.h"
 #include "mail/idn.h"
 #include "queue/destination.h"
@@ -399,6 +401,8 @@ static SUSPENDS void run(struct attempt *x)
 	o = ask_relay(x, r);
 	if (o != OK)
 		unknown(&r->delivery, o);
+	tls_reports_note(x->out->post->tls_reports, r->tls_facts, r->n_tls_facts);
+	tls_reports_keep(x->out->post->tls_reports, r->sts, r->n_sts);
 	finish(x, &r->delivery);
 }
 

@@ -14,6 +14,7 @@
 #include "pipe/outgoing_impl.h"
 #include "pipe/scan_service.h"
 #include "pipe/signers.h"
+#include "pipe/tlsrpt.h"
 
 #include <stdlib.h>
 
@@ -310,6 +311,13 @@ void post_count(const struct post *p, struct counters *out)
 	outgoing_count(p, out);
 }
 
+static SUSPENDS void on_tlsrpt_send(void *ctx, struct ipc_call *c, const void *msg)
+{
+	struct post *p = ctx;
+
+	tls_reports_send(p->tls_reports, c, msg);
+}
+
 /* ---- life */
 
 static void gone(void *ctx, struct peer *p)
@@ -331,6 +339,7 @@ static void post_serve(struct post *p)
 	p->handlers[IPC_QUEUE_ACT] = post_queue_act;
 	p->handlers[IPC_DKIM_CHANGED] = on_dkim_changed;
 	p->handlers[IPC_DKIM_STATUS] = on_dkim_status;
+	p->handlers[IPC_TLSRPT_SEND] = on_tlsrpt_send;
 	p->service = (struct ipc_service){ .ctx = p, .handlers = p->handlers, .gone = gone };
 }
 
@@ -356,6 +365,7 @@ struct post *post_new(const struct post_opts *o)
 		post_lane_open(&p->lanes[i], p, &o->stores[i]);
 	map_init(&p->owners, rng_u64());
 	outgoing_open(p, o->relay);
+	p->tls_reports = tls_reports_open(p, o->relay);
 	return p;
 }
 
@@ -378,6 +388,7 @@ void post_stop(struct post *p)
 		lane_stop(&p->lanes[i]);
 	signers_stop(p->signers);
 	outgoing_stop(p->outgoing);
+	tls_reports_stop(p->tls_reports);
 }
 
 bool post_stopped(const struct post *p)
@@ -385,7 +396,7 @@ bool post_stopped(const struct post *p)
 	for (size_t i = 0; i < p->n_lanes; i++)
 		if (!lane_stopped(&p->lanes[i]))
 			return false;
-	return p->n_letters == 0 && signers_stopped(p->signers) && outgoing_stopped(p->outgoing);
+	return p->n_letters == 0 && signers_stopped(p->signers) && outgoing_stopped(p->outgoing) && tls_reports_stopped(p->tls_reports);
 }
 
 void post_free(struct post *p)
@@ -394,6 +405,7 @@ void post_free(struct post *p)
 		lane_close(&p->lanes[i]);
 	signers_free(p->signers);
 	outgoing_close(p->outgoing);
+	tls_reports_free(p->tls_reports);
 	map_fini(&p->owners);
 	free(p->lanes);
 	free(p->scans);

@@ -37,6 +37,7 @@ struct scan_slot {
 };
 
 struct outgoing_state;
+struct tls_reports;
 
 struct post {
 	struct sched *sched;
@@ -51,6 +52,7 @@ struct post {
 	struct outgoing_state *outgoing; /* letters that leave */
 	struct srs_key srs; /* of rewritten senders, once store was asked for it */
 	bool has_srs;
+	struct tls_reports *tls_reports;
 	struct map owners; /* accounts by handle, as store said; for questions that harm nobody when they are about another */
 	struct body_budget budget;
 	bool stopping;

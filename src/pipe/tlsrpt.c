@@ -183,10 +183,13 @@ struct tls_reports *tls_reports_open(struct post *p, struct link *relay)
 	arena_init(&t->arena, "tls facts", PENDING_BYTES);
 	map_init(&t->by_fact, rng_u64());
 	gate_init(&t->sent);
-	t->n_tasks = 3;
+	t->n_tasks = 2;
 	t->counting = task_spawn(p->sched, "tls counts", counting_main, t);
 	t->daily = task_spawn(p->sched, "tls reports", daily_main, t);
-	t->telling = task_spawn(p->sched, "sts policies", tls_telling_main, t);
+	if (relay) {
+		t->n_tasks++;
+		t->telling = task_spawn(p->sched, "sts policies", tls_telling_main, t);
+	}
 	return t;
 }
 
@@ -194,7 +197,8 @@ void tls_reports_stop(struct tls_reports *t)
 {
 	task_cancel(t->counting);
 	task_cancel(t->daily);
-	task_cancel(t->telling);
+	if (t->telling)
+		task_cancel(t->telling);
 }
 
 bool tls_reports_stopped(const struct tls_reports *t)

@@ -177,7 +177,7 @@ static void note_hosts(const struct ipc_history_entry *h, const struct ipc_queue
 	for (size_t i = 0; h->attempt && i < h->n_rcpts; i++)
 		for (size_t k = 0; k < d->n_rcpts; k++)
 			if (l->rcpts[at[k]].number == h->rcpts[i].number) {
-				v[k].host = arena_dup(a, h->delivery.host);
+				v[k].host = v[k].host.n ? v[k].host : arena_dup(a, h->delivery.host);
 				v[k].at_s = h->at_s;
 			}
 }
@@ -208,10 +208,28 @@ static SUSPENDS void find_hosts(struct link *store, uint64_t id, uint32_t group,
 	arena_fini(&page);
 }
 
-static void fill_rcpt(struct mail_dsn_rcpt *v, const struct ipc_queue_rcpt *r)
+/* Relay says "mx.far.example[192.0.2.1]: 550 5.1.1 No such user": who, and what with its code and status again. */
+static void cut_reply(struct mail_dsn_rcpt *v, struct arena *a)
+{
+	ssize_t colon = str_search(v->text, STR(": ")), bracket = str_find(v->text, '[');
+	struct str number = arena_fmt(a, "%u ", v->code);
+
+	if (bracket < 0 || colon < bracket || str_find(str_sub(v->text, 0, (size_t)colon), ' ') >= 0)
+		return;
+	v->host = bracket ? str_sub(v->text, 0, (size_t)bracket) : str_sub(v->text, 0, (size_t)colon);
+	v->text = str_from(v->text, (size_t)colon + 2);
+	if (v->code && str_starts(v->text, number)) {
+		v->text = str_from(v->text, number.n);
+		if (v->status.n && str_starts(v->text, v->status))
+			v->text = str_trim(str_from(v->text, v->status.n));
+	}
+}
+
+static void fill_rcpt(struct mail_dsn_rcpt *v, const struct ipc_queue_rcpt *r, struct arena *a)
 {
 	*v = (struct mail_dsn_rcpt){ .local = r->to.local, .domain = r->to.domain, .orcpt = r->dsn.orcpt, .status = r->status, .code = r->code,
 		.text = r->text, .expired = r->state == RCPT_EXPIRED };
+	cut_reply(v, a);
 }
 
 /* R3. Of those that it is about, since others of the group may be owed one of the same kind later. */
@@ -248,7 +266,7 @@ SUSPENDS enum outcome report_send(struct post *p, uint64_t id, uint32_t group, c
 	for (uint32_t i = 0; i < l->n_rcpts; i++)
 		if (l->rcpts[i].report == report) {
 			at[d.n_rcpts] = i;
-			fill_rcpt(&v[d.n_rcpts++], &l->rcpts[i]);
+			fill_rcpt(&v[d.n_rcpts++], &l->rcpts[i], a);
 		}
 	d.action = action_of[report];
 	d.id = j.id = report_id(id, group, l, report, at, d.n_rcpts, a);

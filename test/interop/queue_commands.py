@@ -75,7 +75,7 @@ def _(x):
     ident, state, domain, sender, n, attempts, due, accepted, size, trace, reply = lines[0]
     check_equal((state, domain, sender, n, attempts, trace), ("waiting", "defer.test", "<alice@demo.test>", "2", "1", x.trace))
     assert re.match(r"^\d+\.0$", ident) and re.match(TIME, due) and re.match(TIME, accepted) and due > accepted and int(size) > 50, lines
-    check_equal(reply, "127.0.0.1[127.0.0.1]:%d: %s" % (x.remotes["defer"].port, SHOWN.replace("\\", "\\x5c")))
+    check_equal(reply, "[127.0.0.1]:%d: %s" % (x.remotes["defer"].port, SHOWN.replace("\\", "\\x5c")))
     x.id = ident.split(".")[0]
 
 
@@ -86,7 +86,7 @@ def _(x):
                 ("group", x.id, 0, "waiting", "defer.test", "alice@demo.test", 1, x.trace, "alice@demo.test"))
     check_equal([r["to"] for r in e["recipients"]], ["bob@defer.test", "b2@defer.test"])
     for r in e["recipients"]:
-        check_equal((r["state"], r["code"], r["status"], r["text"]), ("waiting", 451, "4.3.0", "127.0.0.1[127.0.0.1]:%d: %s" % (x.remotes["defer"].port, SHOWN)))
+        check_equal((r["state"], r["code"], r["status"], r["text"]), ("waiting", 451, "4.3.0", "[127.0.0.1]:%d: %s" % (x.remotes["defer"].port, SHOWN)))
     assert re.match(TIME, e["next"]) and e["next"] > e["accepted"] and e["until"] > e["next"], e
 
 
@@ -95,7 +95,7 @@ def _(x):
     for word in (x.id, x.id + ".0", x.trace):
         status, out, _err = x.s.run("queue", "show", word, check=False)
         check_equal(status, 0)
-        for part in ("letter %s\n" % x.id, x.trace, "<bob@defer.test>  waiting  127.0.0.1[127.0.0.1]:%d: 451 4.3.0 no?[2J" % x.remotes["defer"].port, "attempt 1 to ", "[127.0.0.1]:%d" % x.remotes["defer"].port,
+        for part in ("letter %s\n" % x.id, x.trace, "<bob@defer.test>  waiting  [127.0.0.1]:%d: 451 4.3.0 no?[2J" % x.remotes["defer"].port, "attempt 1 to ", "[127.0.0.1]:%d" % x.remotes["defer"].port,
                      "lock none", "over a new connection", "1 attempt,"):
             check_in(part, out, word)
         assert "\x1b" not in out and "\x9b" not in out
@@ -217,7 +217,7 @@ def _(x):
     x.wait(lambda: not x.json("list", "--trace", trace), "the end of the letter")
     (e,) = x.json("history", "--trace", trace)
     check_equal((e["attempt"], e["recipients"][0]["state"], e["recipients"][0]["code"], e["recipients"][0]["status"], e["recipients"][0]["text"]),
-                (1, "failed", 550, "5.1.1", '127.0.0.1[127.0.0.1]:%d: 550 5.1.1 nobody "here"' % x.remotes["refuse"].port))
+                (1, "failed", 550, "5.1.1", '[127.0.0.1]:%d: 550 5.1.1 nobody "here"' % x.remotes["refuse"].port))
     with x.s.imap("alice", select="INBOX") as c:
         x.wait(lambda: c.noop() and c.search(None, "BODY", "f@refuse.test")[1] != [b""], "the report")
 

@@ -118,7 +118,7 @@ def _(t):
         try:
             wait_until(lambda: t.who_has("to " + name), max(0.1, until - time.monotonic()))
         except AssertionError:
-            wrong.append((name, "never came"))
+            wrong.append((name, "never came", t.s.run("queue", "history", "--to", address(name)).splitlines()[-2:]))
     for name, (_zone, who) in SENT.items():
         if t.who_has("to " + name) not in ([], [who]):
             wrong.append((name, t.who_has("to " + name)))
@@ -134,7 +134,10 @@ def _(t):
 @case("null MX, no such domain, no server at all, ourselves, private addresses: a bounce at once, and nobody is connected to")
 def _(t):
     for name, (_zone, status) in list(BOUNCED.items()) + [("no-such-domain", ("", "5.1.2"))]:
-        _report, fields = t.s.report_on(address(name), seconds=20)
+        try:
+            _report, fields = t.s.report_on(address(name), seconds=10)
+        except AssertionError:
+            raise AssertionError(name, t.s.run("queue", "history", "--to", address(name))) from None
         check_equal((name, fields["action"]), (name, "failed"))
         assert fields["status"].startswith(status), (name, fields)
         check_equal((name, len(t.s.attempts(address(name)))), (name, 1))

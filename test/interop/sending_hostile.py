@@ -73,15 +73,19 @@ TAKEN_ONCE = {
     "tlsgarbage": {"tls": ["raw this is no TLS at all, and there is plenty of it\\r\\n|close"] * 2},
     "tlsinject": {"starttls": ["raw 220 go\\r\\n250 injected\\r\\n"]},
 }
+# The same in chunks (RFC 3030), which only servers of a name that begins with "chunk" offer.
+TAKEN_ONCE.update({"chunk" + n: {step: list(v) if isinstance(v, list) else v for step, v in script.items()} for n, script in TAKEN_ONCE.items()
+                   if n.startswith(("dot", "text", "rcpt"))})
 # It is taken, and it cannot be known: the reply never came.
 TAKEN_TWICE = {"takencut": {"dot": ["accept|close"]}, "takenreset": {"dot": ["accept|reset"]}, "takenstall": {"dot": ["accept|stall"]},
-               "takengarbage": {"dot": ["accept|raw what\\r\\n|close"]}}
+               "takengarbage": {"dot": ["accept|raw what\\r\\n|close"]}, "chunktakencut": {"dot": ["accept|close"]}}
 # name -> (script, the status that its report tells)
 BOUNCED = {
     "mail550": ({"mail": lambda s, a: "550 5.7.1 not from you"}, "5.7.1"),
     "rcpt550": ({"rcpt": lambda s, a: "550 5.1.1 nobody here"}, "5.1.1"),
     "rcpt553": ({"rcpt": lambda s, a: "553 no such mailbox"}, "5."),
     "data554": ({"data": lambda s, a: "554 5.7.0 no letters"}, "5.7.0"),
+    "chunk554": ({"dot": lambda s, a: "554 5.7.1 no chunks"}, "5.7.1"),
     "dot554": ({"dot": lambda s, a: "554-5.7.1 we do not\\n554 5.7.1 want this"}, "5.7.1"),
     "rcptlong": ({"rcpt": lambda s, a: "550 5.1.1 " + "no " * 150}, "5.1.1"),
     "rcptodd": ({"rcpt": lambda s, a: "550 5.1.1 \x1b[2J\x07<script>"}, "5.1.1"),
@@ -109,8 +113,9 @@ class Trial:
             if script == "deaf":
                 net.with_(Deaf(ADDRESS[name]))
                 continue
+            features = [f for f in FEATURES if f != "CHUNKING" or name.startswith("chunk")] + (["SIZE 1000"] if name == "small" else [])
             self.remotes[name] = net.with_(Remote(ADDRESS[name], script=script, tls=tls if "tls" in name else None, name="mx.%s.test" % name,
-                                                  per_second=1 if name == "slowly" else 0, features=FEATURES + ("SIZE 1000",) if name == "small" else FEATURES))
+                                                  per_second=1 if name == "slowly" else 0, features=features))
 
     @staticmethod
     def own(name):
@@ -126,6 +131,7 @@ class Trial:
                                                                                           if s.remote.n_open > 2 else None}}.get(name, {})
 
     def send(self):
+        """All those that shall be there in the end."""
         c = self.s.smtp("submission", tls=True, login="alice")
         for name in [n for n in NAMES if n not in EXPIRED and n not in OWN]:
             self.s.submit("someone@%s.test" % name, "to " + name, body="A letter to %s\r\n.dot\r\n" % name * 3, connection=c)

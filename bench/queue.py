@@ -62,7 +62,7 @@ class Trial:
         self.n = n // PER_LETTER * PER_LETTER
         self.n_domains = max(PER_LETTER, min(10000, self.n // PER_LETTER))
         self.port = free_base(1)
-        self.s = Server({"queue": {"account_rate": 0, "retry_first": "1h", "retry_max": "2h", "suppress_after": 0}, "limits": LIMITS}, accounts=("alice",), level="warning")
+        self.s = Server({"queue": {"account_rate": 0, "retry_first": "1h", "retry_max": "2h", "suppress_after": 0}, "limits": LIMITS}, accounts=("alice",))
         self.s.extra_listeners += ["route * { next_hop 127.0.0.1:%d; tls none }" % self.port]
         self.s.write_conf()
         self.sink = None

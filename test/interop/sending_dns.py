@@ -47,6 +47,7 @@ SENT = {
     "slow": ("@ MX 10 c\n" + HOSTS, C),
     "signed": ("@ MX 10 a\n" + HOSTS, A),
     "behindus": ("@ MX 10 b\n@ MX 20 %s.\n" % HOSTNAME + HOSTS, B),
+    "address": ("@ MX 10 %s.\n" % A, A),  # what RFC 5321 5.1 does not allow, and some have
     "us": ("@ MX 10 %s.\n@ MX 20 b\n" % HOSTNAME + HOSTS, None),
 }
 ADDRESS = {"cnamed": "x@sub.cnamed.test", "wild": "x@any.thing.wild.test", "xn--mller-kva": "x@xn--mller-kva.test"}
@@ -57,7 +58,6 @@ BOUNCED = {
     "onlymissing": ("@ MX 10 nowhere\n@ MX 20 neither\n@ A %s\n" % A, "5."),
     "us": (SENT["us"][0], "5."),
     "private": ("@ MX 10 m\nm A 10.1.2.3\nm A 127.0.0.1\nm A 192.168.1.1\nm AAAA ::1\nm AAAA fd00::1\n", "5."),
-    "literalmx": ("@ MX 10 20.0.3.1.\n", "5."),
 }
 del SENT["us"]
 # What may be well again: it waits.
@@ -182,7 +182,7 @@ def _(t):
     for name in ("failing", "bogus", "silent"):
         _report, fields = t.s.report_on(address(name), who="bob", seconds=30)
         check_equal((name, fields["action"]), (name, "failed"))
-    t.s.run("queue", "delete", "--all")
+    wait_until(lambda: t.s.run("queue", "delete", "--all", check=False)[0] == 0 or not t.s.waiting(), what="an empty queue")  # an attempt may be under way
     t.s.wait_empty()
     t.s.verify()
 

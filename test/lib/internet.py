@@ -7,7 +7,8 @@ certification authority that everything here trusts, MTA-STS policies over HTTPS
         net.ca.issue("mx.far.test")                   # a certificate that everybody here believes
         net.policy("far.test", "enforce", "mx.far.test")
 
-All of 20.0.0.0/16 and 2a0f:20::1 to ::40 are this machine's, public to whom asks what they are; 20.0.250.0/24 swallows what comes.
+All of 20.0.0.0/16 and 2a0f:20::/64 reaches this machine, and only SENDER, SENDER6 and OTHER_SENDERS are on its interface, by which programs tell
+what is theirs; 20.0.250.0/24 swallows what comes.
 A zone not named signed has no DS at its parent, which the resolver believes; one named bogus has another's. lame: its server refuses;
 failing: it answers SERVFAIL; silent: it never answers; slow: as long after the question as given. All zones are below the root and
 "test", both signed. zones may be a function that gets the authority and returns them, for those that hold TLSA records.
@@ -29,7 +30,6 @@ from zones import NOT_DEFAULT, Zones
 
 SENDER, SENDER6 = "20.0.0.1", "2a0f:20::1"  # where connections of this machine come from
 OTHER_SENDERS = ("20.0.0.2", "20.0.0.3")
-N_ADDRESSES6 = 64
 DNS, LAME, FAILING, SILENT, SLOW, SLOW_TRUTH, HTTPS = ("20.0.0.%d" % n for n in (53, 54, 55, 56, 57, 58, 80))
 HOLE = "20.0.250.1"
 
@@ -40,10 +40,9 @@ def address6(n):
 
 def enter():
     """Leaves the machine's network; False: it cannot be done here."""
-    if not netns.enter("20.0.0.1/16", mounts=True):
+    if not netns.enter(SENDER + "/16", SENDER6 + "/128", *[a + "/32" for a in OTHER_SENDERS], mounts=True):
         return False
-    lines = "".join("address add %s/128 dev lo nodad\n" % address6(n) for n in range(1, N_ADDRESSES6 + 1))
-    subprocess.run(["ip", "-6", "-batch", "-"], input=lines, text=True, check=True)
+    subprocess.run(["ip", "-6", "route", "add", "local", "2a0f:20::/64", "dev", "lo", "src", SENDER6], check=True)
     subprocess.run(["nft", "-f", "-"], input="table inet hole { chain in { type filter hook input priority 0; ip daddr 20.0.250.0/24 drop; }; }",
                    text=True, check=True)
     return True

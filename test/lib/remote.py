@@ -333,6 +333,16 @@ class Session(threading.Thread):
         raise Gone
 
 
+def listening(host, port, backlog):
+    """A listening socket, also at an address that comes here and is on no interface."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(*((socket.IPPROTO_IPV6, 78, 1) if ":" in host else (socket.IPPROTO_IP, 15, 1)))  # IPV6_FREEBIND, IP_FREEBIND
+    sock.bind((host, port))
+    sock.listen(backlog)
+    return sock
+
+
 class Remote(threading.Thread):
     """tls: a Certificate (certs.py) or an ssl.SSLContext; None: STARTTLS is not offered. users: {login: password}. per_second: letters
     that it takes in a second, all connections together; 0: any."""
@@ -347,8 +357,7 @@ class Remote(threading.Thread):
         self.lock, self.ending, self.changed = threading.RLock(), threading.Event(), threading.Condition()
         self.letters, self.sessions, self.tls_errors = [], [], []
         self.n_open = self.n_open_max = 0
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.sock = socket.create_server((host, port), family=family, backlog=500)
+        self.sock = listening(host, port, 500)
         self.port = self.sock.getsockname()[1]
         self.start()
 
@@ -452,10 +461,7 @@ class Deaf:
     """A port where connections are never taken up: what knocks waits for its own time-out."""
 
     def __init__(self, host, port=25):
-        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sock.bind((host, port))
-        self.sock.listen(0)
+        self.sock = listening(host, port, 0)
         self.full = []
         for _ in range(2):  # the queue of those that wait is full with these
             s = socket.socket(self.sock.family)

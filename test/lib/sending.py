@@ -28,9 +28,16 @@ class Report:
         self.parts = [p.get_content_type() for p in self.message.walk()]
         for part in self.message.walk():
             if part.get_content_type() in ("message/delivery-status", "message/global-delivery-status"):
-                blocks = [{k.lower(): str(v) for k, v in b.items()} for b in part.get_payload()]
-                self.about = blocks[0]
-                self.recipients = {b["final-recipient"].partition(";")[2].strip(): b for b in blocks[1:]}
+                self.about, *each = self.blocks(part)
+                self.recipients = {b["final-recipient"].partition(";")[2].strip(): b for b in each}
+
+    @staticmethod
+    def blocks(part):
+        """Its groups of fields (RFC 3464 2.1), which Python takes for letters of some kind, depending on the type."""
+        text = part.as_bytes().decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")[2]
+        for block in text.strip("\n").split("\n\n"):
+            lines = block.replace("\n ", " ").replace("\n\t", " ").split("\n")
+            yield {k.strip().lower(): v.strip() for k, _c, v in (l.partition(":") for l in lines if l)}
 
 
 class Sender(Server):

@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (size_t i = 0; i < out.n; i++)
 			die_unless((unsigned char)out.p[i] >= ' ' || out.p[i] == '\n' || out.p[i] == '\t', "a control character is shown");
 	for (size_t i = tlsrpt_record_find(&input, 1, &arena, uris); i > 0; i--)
-		die_unless(uris[i - 1].https ? uris[i - 1].port > 0 && uris[i - 1].host.n : str_find(uris[i - 1].address, '@') > 0, "an address without its parts");
+		die_unless(uris[i - 1].https ? uris[i - 1].port > 0 && uris[i - 1].host.n : str_find(uris[i - 1].address, '@') > 0,
+			"an address without its parts");
 	buf_fini(&out);
 	arena_fini(&arena);
 	return 0;

@@ -153,12 +153,14 @@ void tlsrpt_letter_write(const struct tlsrpt_letter *l, struct buf *out)
 {
 	buf_addf(out, "From: %.*s\r\nTo: %.*s\r\nDate: ", STR_ARG(l->from), STR_ARG(l->to));
 	clock_add_rfc5322(out, l->now_s);
-	buf_addf(out, "\r\nSubject: Report Domain: %.*s\r\n Submitter: %.*s\r\n Report-ID: <%.*s>\r\n", STR_ARG(l->domain), STR_ARG(l->hostname), STR_ARG(l->id));
+	buf_addf(out, "\r\nSubject: Report Domain: %.*s\r\n Submitter: %.*s\r\n", STR_ARG(l->domain), STR_ARG(l->hostname));
+	buf_addf(out, " Report-ID: <%.*s>\r\n", STR_ARG(l->id));
 	buf_addf(out, "Message-ID: <%.*s>\r\nMIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\nTLS-Required: No\r\n", STR_ARG(l->id));
 	buf_addf(out, "TLS-Report-Domain: %.*s\r\nTLS-Report-Submitter: %.*s\r\n", STR_ARG(l->domain), STR_ARG(l->hostname));
 	buf_addz(out, "Content-Type: multipart/report; report-type=\"tlsrpt\"; boundary=\"=_tls_report\"\r\n\r\n");
 	buf_addz(out, "--=_tls_report\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n");
-	buf_addf(out, "This is a report about TLS sessions with the mail servers of %.*s,\r\nby %.*s (RFC 8460).\r\n\r\n", STR_ARG(l->domain), STR_ARG(l->hostname));
+	buf_addf(out, "This is a report about TLS sessions with the mail servers of %.*s,\r\nby %.*s (RFC 8460).\r\n\r\n",
+		STR_ARG(l->domain), STR_ARG(l->hostname));
 	buf_addf(out, "--=_tls_report\r\nContent-Type: application/tlsrpt+gzip\r\nContent-Transfer-Encoding: base64\r\n"
 		"Content-Disposition: attachment;\r\n filename=\"%.*s\"\r\n\r\n", STR_ARG(l->file_name));
 	add_base64(l->packed, out);

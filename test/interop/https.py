@@ -3,7 +3,6 @@
 import http.server
 import os
 import shutil
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap
-from authority import Authority
+from certs import Authority
 from server import ROOT
 from tap import case, check_equal, check_in
 
@@ -67,20 +66,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Web:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="sp-https-")
-        self.authority = Authority(self.dir, "ca")
-        self.other = Authority(self.dir, "other")
+        self.authority, other = Authority(os.path.join(self.dir, "ca")), Authority(os.path.join(self.dir, "other"))
         self.servers = {}
-        for name, made in (("good", self.authority.make("good", ["mta-sts.demo.test"])), ("self", self.other.make("self", ["mta-sts.demo.test"])),
-                           ("expired", self.authority.make("expired", ["mta-sts.demo.test"], days=-2)),
-                           ("name", self.authority.make("name", ["www.demo.test", "demo.test"])),
-                           ("wild", self.authority.make("wild", ["*.demo.test"]))):
-            self.servers[name] = self.serve(*made)
+        for name, made in (("good", self.authority.issue("mta-sts.demo.test")), ("self", other.issue("mta-sts.demo.test")),
+                           ("expired", self.authority.issue("mta-sts.demo.test", expired=True)),
+                           ("name", self.authority.issue("www.demo.test", "demo.test")), ("wild", self.authority.issue("*.demo.test"))):
+            self.servers[name] = self.serve(made)
 
-    def serve(self, certificate, key):
+    def serve(self, certificate):
         s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        s.socket = context.wrap_socket(s.socket, server_side=True, do_handshake_on_connect=False)
+        s.socket = certificate.context().wrap_socket(s.socket, server_side=True, do_handshake_on_connect=False)
         s.handle_error = lambda *_: None
         s.daemon_threads = True
         s.seen = []

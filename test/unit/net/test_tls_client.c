@@ -134,6 +134,53 @@ static void converse(struct world *w, enum tls_trust trust, const char *name)
 	tls_server_put(w->server);
 }
 
+static void records_that_can_be_used_come_first(void **state)
+{
+	static const char digest[64];
+	const struct world *w = *state;
+	struct tls_tlsa v[] = { { 1, 1, 1, { digest, 32 } }, { 3, 1, 1, { digest, 32 } }, { 0, 0, 1, { digest, 32 } }, { 3, 1, 1, { digest, 31 } },
+		{ 3, 1, 2, { digest, 64 } }, { 2, 0, 1, { digest, 32 } }, { 3, 2, 1, { digest, 32 } }, { 3, 1, 3, { digest, 32 } }, { 2, 0, 0, { digest, 64 } },
+		{ 3, 1, 0, w->chain } };
+
+	assert_int_equal(tls_tlsa_keep_usable(v, sizeof v / sizeof *v), 3);
+	assert_true(v[0].usage == 3 && v[0].matching == 1);
+	assert_true(v[1].usage == 3 && v[1].matching == 2);
+	assert_true(v[2].usage == 2 && v[2].matching == 1);
+	assert_int_equal(tls_tlsa_keep_usable(v, 0), 0);
+}
+
+static void tlsa_of_the_key(const struct world *w, unsigned char out[32])
+{
+	BIO *b = BIO_new_mem_buf(w->chain.p, (int)w->chain.n);
+	X509 *x = PEM_read_bio_X509(b, NULL, NULL, NULL);
+	unsigned char *der = NULL;
+	int n = i2d_PUBKEY(X509_get0_pubkey(x), &der);
+
+	assert_true(n > 0 && EVP_Digest(der, (size_t)n, out, NULL, EVP_sha256(), NULL) == 1);
+	OPENSSL_free(der);
+	X509_free(x);
+	BIO_free(b);
+}
+
+static void a_record_stands_for_authority_and_name(void **state)
+{
+	struct world *w = *state;
+	unsigned char digest[32];
+	struct tls_tlsa tlsa = { 3, 1, 1, { (const char *)digest, 32 } };
+
+	tlsa_of_the_key(w, digest);
+	w->client.tlsa = &tlsa;
+	w->client.n_tlsa = 1;
+	converse(w, TLS_TRUST_DANE, "another.name.test");
+	assert_true(w->connected);
+	digest[0] ^= 1;
+	converse(w, TLS_TRUST_DANE, "mail.a.test");
+	assert_false(w->connected);
+	assert_non_null(strstr(w->why, "TLSA"));
+	w->client.tlsa = NULL;
+	w->client.n_tlsa = 0;
+}
+
 static int setup(void **state)
 {
 	struct world *w = calloc(1, sizeof *w);
@@ -223,6 +270,8 @@ int main(void)
 		cmocka_unit_test(only_the_certificate_of_the_fingerprint_is_taken),
 		cmocka_unit_test(an_unknown_authority_is_refused),
 		cmocka_unit_test(a_file_is_read),
+		cmocka_unit_test(records_that_can_be_used_come_first),
+		cmocka_unit_test(a_record_stands_for_authority_and_name),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -18,7 +18,7 @@
 
 /* ---- where letters leave from */
 
-static void check_source(struct doctor *d, const struct conf_source *s, const struct conf_address *a)
+static SUSPENDS void check_source(struct doctor *d, const struct conf_source *s, const struct conf_address *a)
 {
 	struct own_addresses *one = arena_new(&d->answers, struct own_addresses);
 	bool ours = false;

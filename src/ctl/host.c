@@ -49,10 +49,11 @@ SUSPENDS bool host_check_resolver(struct dns *dns, struct arena *a, struct repor
 			first->address.text, first->port, dns_result_name(root.result));
 	else if (!dns_trusts_ad(dns))
 		report_warning(r, "resolver", "apt install unbound, and put into the configuration: dns { resolver 127.0.0.1 }",
-			"%s is not on this machine: what it says of signatures (DNSSEC) could be anybody's word, so letters leave without DANE", first->address.text);
+			"%s is not on this machine: what it says of signatures (DNSSEC) could be anybody's word, so letters leave without DANE",
+			first->address.text);
 	else if (!root.secure)
-		report_warning(r, "resolver", "switch validation on; unbound as Debian installs it has it", "%s port %u does not check signatures (DNSSEC), so letters leave without DANE",
-			first->address.text, first->port);
+		report_warning(r, "resolver", "switch validation on; unbound as Debian installs it has it",
+			"%s port %u does not check signatures (DNSSEC), so letters leave without DANE", first->address.text, first->port);
 	else
 		report_ok(r, "resolver", "%s port %u answers and checks signatures (DNSSEC)", first->address.text, first->port);
 	return true;

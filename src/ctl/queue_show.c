@@ -65,7 +65,7 @@ static bool has_code(const struct ipc_queue_shown_rcpt *r)
 	return str_search(r->text, str_z(code)) >= 0;
 }
 
-static void add_reply(struct buf *out, const struct ipc_queue_shown_rcpt *r)
+void queue_reply(const struct ipc_queue_shown_rcpt *r, struct buf *out)
 {
 	if (r->code && !has_code(r))
 		buf_addf(out, "%u ", r->code);
@@ -81,7 +81,7 @@ void queue_last_reply(const struct ipc_queue_shown *e, struct buf *out)
 {
 	for (size_t i = 0; i < e->n_rcpts; i++)
 		if (e->rcpts[i].code || e->rcpts[i].text.n) {
-			add_reply(out, &e->rcpts[i]);
+			queue_reply(&e->rcpts[i], out);
 			return;
 		}
 	buf_addc(out, '-');
@@ -153,7 +153,7 @@ static void show_rcpt(const struct ipc_queue_shown_rcpt *r, struct buf *out)
 	buf_addz(out, "    ");
 	add_path(out, &r->to, false);
 	buf_addf(out, "  %s  ", NAME(rcpt_states, r->state));
-	add_reply(out, r);
+	queue_reply(r, out);
 	if (r->report)
 		buf_addf(out, "  (report owed: %s)", NAME(reports, r->report));
 	buf_addc(out, '\n');
@@ -239,15 +239,16 @@ void queue_show_json(const struct ipc_queue_shown *e, struct buf *out)
 
 /* ---- what happened */
 
-/* "mx.example.net[192.0.2.1]:25", or "-" when nobody was reached. */
-static void add_peer(struct buf *out, const struct ipc_delivery *d)
+void queue_peer(const struct ipc_delivery *d, struct buf *out)
 {
+	bool literal = d->host.n && d->host.p[0] == '['; /* a route's address: it has no other name */
+
 	if (!d->host.n && !d->ip.n) {
 		buf_addc(out, '-');
 		return;
 	}
 	text_add(out, d->host);
-	if (d->ip.n) {
+	if (d->ip.n && !literal) {
 		buf_addc(out, '[');
 		text_add(out, d->ip);
 		buf_addc(out, ']');
@@ -265,11 +266,11 @@ void queue_event_lines(const struct ipc_history_entry *e, struct buf *out)
 		buf_addc(out, '\t');
 		add_path(out, &e->rcpts[i].to, false);
 		buf_addf(out, "\t%s\t", NAME(rcpt_states, e->rcpts[i].state));
-		add_peer(out, &e->delivery);
+		queue_peer(&e->delivery, out);
 		buf_addf(out, "\t%s\t", NAME(locks, e->delivery.lock));
 		add_text_or_dash(out, e->trace);
 		buf_addc(out, '\t');
-		add_reply(out, &e->rcpts[i]);
+		queue_reply(&e->rcpts[i], out);
 		buf_addc(out, '\n');
 	}
 }
@@ -300,7 +301,7 @@ static void show_attempt(const struct ipc_history_entry *e, struct buf *out)
 	const struct ipc_delivery *d = &e->delivery;
 
 	buf_addz(out, " to ");
-	add_peer(out, d);
+	queue_peer(d, out);
 	if (d->source.n) {
 		buf_addz(out, " from ");
 		text_add(out, d->source);

@@ -20,6 +20,10 @@ void queue_event_json(const struct ipc_history_entry *e, struct buf *out);
 /* The letter of an event, for one that is in the queue no more. */
 void queue_event_letter(const struct ipc_history_entry *e, struct buf *out);
 
+/* "mx.example.net[192.0.2.1]:25", or "-" when nobody was reached. */
+void queue_peer(const struct ipc_delivery *d, struct buf *out);
+/* What was said of a recipient: "mx.example.net[192.0.2.1]:25: 451 4.3.0 text"; "-" when nothing was. */
+void queue_reply(const struct ipc_queue_shown_rcpt *r, struct buf *out);
 /* What was said of the recipients last, "451 4.3.0 text"; "-" when nothing was. */
 void queue_last_reply(const struct ipc_queue_shown *e, struct buf *out);
 

@@ -111,11 +111,27 @@ static void add_letter(struct door_test *d, struct buf *out)
 {
 	const struct selftest *t = d->test;
 
-	buf_addf(out, "From: <%.*s>\r\nTo: <%.*s>\r\nSubject: Sallyport tries its door %s %s\r\nDate: ", STR_ARG(t->address), STR_ARG(t->address),
+	buf_addf(out, "From: <%.*s>\r\nTo: <%.*s>\r\nSubject: Sallyport tries its door %s %s\r\nDate: ", STR_ARG(t->address), STR_ARG(d->to),
 		conf_service_name(d->listener->service), d->where);
 	clock_add_rfc5322(out, clock_wall_us() / 1000000);
-	buf_addf(out, "\r\nMessage-ID: <%s.%u@%.*s>\r\nAuto-Submitted: auto-generated\r\n\r\nThis letter was sent by: sallyport test. It removes it again.\r\n",
-		t->token, (unsigned)t->n_letters, STR_ARG(t->conf->hostname));
+	buf_addf(out, "\r\nMessage-ID: <%s.%u@%.*s>\r\nAuto-Submitted: auto-generated\r\n\r\nThis letter was sent by: sallyport test.%s\r\n",
+		t->token, (unsigned)t->n_letters, STR_ARG(t->conf->hostname), d->to.p == t->to.p ? "" : " It removes it again.");
+}
+
+/* The last word of the answer to a letter. */
+static bool take_trace(struct door_test *d)
+{
+	struct selftest *t = d->test;
+	bool out = d->to.p == t->to.p;
+	struct str trace = str_trim(buf_str(&d->probe.text));
+
+	trace = str_from(trace, (size_t)(str_rfind(trace, ' ') + 1));
+	if (trace.n == 0 || trace.n >= sizeof t->out_trace || (!out && t->n_letters == SELFTEST_LETTERS_MAX)) {
+		probe_fail(&d->probe, "is this a Sallyport of this version?", "the answer to the letter names no trace id");
+		return false;
+	}
+	memcpy(out ? t->out_trace : t->letters[t->n_letters++].trace, trace.p, trace.n);
+	return true;
 }
 
 static SUSPENDS bool send_letter(struct door_test *d)
@@ -124,14 +140,12 @@ static SUSPENDS bool send_letter(struct door_test *d)
 	struct probe *p = &d->probe;
 	bool submission = conf_service_has_logins(d->listener->service);
 	struct buf letter;
-	struct str trace;
-	ssize_t blank;
 
 	/* A stranger's letter comes with the null path: nobody's policies are in its way. */
 	probe_say(p, "MAIL FROM:<%.*s>", STR_ARG(submission ? t->address : (struct str){ 0 }));
 	if (!probe_smtp(p, 250, "MAIL FROM"))
 		return false;
-	probe_say(p, "RCPT TO:<%.*s>", STR_ARG(t->address));
+	probe_say(p, "RCPT TO:<%.*s>", STR_ARG(d->to));
 	if (!probe_smtp(p, 250, "RCPT TO"))
 		return false;
 	probe_say(p, "DATA");
@@ -143,14 +157,8 @@ static SUSPENDS bool send_letter(struct door_test *d)
 	buf_fini(&letter);
 	if (!probe_smtp(p, 250, "the letter"))
 		return false;
-	trace = str_trim(buf_str(&p->text));
-	blank = str_rfind(trace, ' ');
-	trace = str_from(trace, (size_t)(blank + 1));
-	if (trace.n == 0 || trace.n >= sizeof t->letters->trace || t->n_letters == SELFTEST_LETTERS_MAX) {
-		probe_fail(p, "is this a Sallyport of this version?", "the answer to the letter names no trace id");
+	if (!take_trace(d))
 		return false;
-	}
-	memcpy(t->letters[t->n_letters++].trace, trace.p, trace.n);
 	selftest_done(d, "letter sent");
 	return true;
 }
@@ -199,7 +207,7 @@ static bool is_switched_on(struct selftest *t, const struct door_kind *k, const 
 	return false;
 }
 
-static SUSPENDS void try_door(struct selftest *t, const struct door_kind *k, const struct conf_listener *l)
+static SUSPENDS void try_door(struct selftest *t, const struct door_kind *k, const struct conf_listener *l, struct str rcpt)
 {
 	struct door_test *d = mem_new(struct door_test);
 	struct conf_address to;
@@ -207,6 +215,7 @@ static SUSPENDS void try_door(struct selftest *t, const struct door_kind *k, con
 
 	d->test = t;
 	d->listener = l;
+	d->to = rcpt;
 	probe_target(l, &to, d->where);
 	snprintf(check, sizeof check, "%s %s", conf_service_name(l->service), d->where);
 	probe_init(&d->probe, t->sched);
@@ -232,7 +241,16 @@ static SUSPENDS void try_doors(struct selftest *t, bool sends)
 	for (size_t i = 0; i < N_KINDS; i++)
 		for (size_t k = 0; k < t->conf->n_listeners && kinds[i].sends == sends; k++)
 			if (t->conf->listeners[k].service == kinds[i].service)
-				try_door(t, &kinds[i], &t->conf->listeners[k]);
+				try_door(t, &kinds[i], &t->conf->listeners[k], t->address);
+}
+
+/* One letter more, by the first door for users' letters that takes it. */
+static SUSPENDS void send_out(struct selftest *t)
+{
+	for (size_t i = 0; i < N_KINDS; i++)
+		for (size_t k = 0; k < t->conf->n_listeners && kinds[i].sends && kinds[i].needs; k++)
+			if (!t->out_trace[0] && t->conf->listeners[k].service == kinds[i].service)
+				try_door(t, &kinds[i], &t->conf->listeners[k], t->to);
 }
 
 static SUSPENDS void selftest_main(void *arg)
@@ -241,6 +259,8 @@ static SUSPENDS void selftest_main(void *arg)
 
 	try_doors(t, true);
 	try_doors(t, false);
+	if (t->to.n)
+		send_out(t);
 	selftest_clean(t);
 }
 
@@ -355,15 +375,17 @@ static int run(struct selftest *t, struct ctl *c)
 	sched_run(t->sched);
 	sched_free(t->sched);
 	delete_code(t, c);
+	selftest_follow(t, &c->client);
 	return conclude(t);
 }
 
 int ctl_selftest(struct ctl *c)
 {
 	struct selftest *t = mem_new(struct selftest);
-	const char *timeout = NULL;
+	const char *timeout = NULL, *to = NULL;
 	bool json = false;
-	const struct option_row table[] = { { "--timeout", &timeout, NULL }, { "--json", NULL, &json }, { 0 } };
+	const struct option_row table[] = { { "--timeout", &timeout, NULL }, { "--to", &to, NULL }, { "--json", NULL, &json }, { 0 } };
+	struct ipc_addr address;
 	uint32_t seconds = 10;
 	unsigned char token[12];
 	int status = 2;
@@ -374,7 +396,10 @@ int ctl_selftest(struct ctl *c)
 		fprintf(stderr, "sallyport: --timeout %s: give 1 to 600 seconds\n", timeout);
 		c->n_words = -1;
 	}
+	if (to && !ctl_address(c, to, &address))
+		c->n_words = -1;
 	if (c->n_words == 0 || c->n_words == 1) {
+		t->to = str_z(to);
 		t->conf = c->conf;
 		t->timeout_ms = (int64_t)seconds * 1000;
 		rng_bytes(token, sizeof token);

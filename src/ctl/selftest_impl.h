@@ -27,6 +27,8 @@ struct selftest {
 	int64_t timeout_ms;
 	struct selftest_letter letters[SELFTEST_LETTERS_MAX];
 	size_t n_letters;
+	struct str to;	    /* an address elsewhere that one more letter goes to; empty: none */
+	char out_trace[40]; /* of that letter, once it was taken */
 	const struct conf_listener *reader; /* an IMAP door that worked; NULL: none */
 };
 
@@ -36,12 +38,16 @@ struct door_test {
 	const struct conf_listener *listener;
 	char where[160];
 	const char *step; /* what it is at, for the reason */
+	struct str to; /* whom its letter is for */
 	struct probe probe;
 };
 
 void selftest_done(struct door_test *d, const char *step); /* the step has worked; the next begins */
 void selftest_failed(struct door_test *d, const char *step);
 SUSPENDS bool selftest_tls(struct door_test *d);
+
+/* Waits until the letter to elsewhere was tried, and says how that went. */
+void selftest_follow(struct selftest *t, struct client *client);
 
 /* Each finds all letters that were sent. */
 SUSPENDS bool selftest_send(struct door_test *d);

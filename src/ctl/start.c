@@ -10,8 +10,9 @@ const struct command ctl_start_commands[] = {
 		QUICKSTART_WORDS, ALONE, ctl_quickstart },
 	{ "firewall", "[--ssh PORT]", "print nftables rules for the doors that the configuration opens, and for ssh (22; 0: none)", 0, 2, WITH_CONF,
 		ctl_firewall },
-	{ "test", "[ADDRESS] [--timeout SECONDS] [--json]",
-		"send a letter through every open door and find it by IMAP and POP, each step with its time; the first account, or ADDRESS", 0, 5, ONLINE,
+	{ "test", "[ADDRESS] [--to ADDRESS] [--timeout SECONDS] [--json]",
+		"send a letter through every open door and find it by IMAP and POP, each step with its time; the first account, or ADDRESS; --to: send one "
+		"elsewhere, too, and say what became of it", 0, 7, ONLINE,
 		ctl_selftest },
 	{ "doctor", "[DOMAIN...] [--to DOMAIN] [--json]",
 		"check DNS records, certificate, doors, block lists, relaying, sources, queue, clock, disk and walls; of all domains, or those named; --to: "

@@ -245,6 +245,27 @@ def _(x):
     assert x.json("list"), "they are there still"
 
 
+@case("`sallyport test --to` sends a letter out and says what became of it")
+def _(x):
+    def tested(to):
+        status, out, _err = x.s.run("test", "alice@demo.test", "--to", to, check=False)
+        return status, [l.split("\t") for l in out.splitlines() if l.split("\t")[1] == "send"]
+    before = len(x.remotes["good"].letters)
+    status, lines = tested("you@good.test")
+    check_equal((status, len(lines), lines[0][0]), (0, 1, "ok"))
+    check_in("to you@good.test: taken by [127.0.0.1]:%d after " % x.remotes["good"].port, lines[0][2])
+    check_equal((len(x.remotes["good"].letters), x.remotes["good"].letters[-1].rcpts), (before + 1, ["you@good.test"]))
+    assert x.remotes["good"].letters[-1].subject.startswith("Sallyport tries its door submission"), x.remotes["good"].letters[-1].header
+    status, lines = tested("you@refuse.test")
+    check_equal((status, lines[0][0]), (1, "error"))
+    check_in('refused: [127.0.0.1]:%d: 550 5.1.1 nobody "here"' % x.remotes["refuse"].port, lines[0][2])
+    status, lines = tested("you@defer.test")
+    check_equal((status, lines[0][0]), (0, "warning"))
+    check_in("451 4.3.0", lines[0][2])
+    check_equal(x.s.run("test", "--to", "nobody", check=False)[0], 2)
+    x.queue("delete", "--to", "you@defer.test")
+
+
 @case("a letter that is being sent stays as it is, and that is told")
 def _(x):
     trace = x.send("h@stall.test")

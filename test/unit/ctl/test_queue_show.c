@@ -93,7 +93,8 @@ static void test_json(void **state)
 	json_open(&b, "in", '{');
 	json_close(&b, '}');
 	json_close(&b, '}');
-	is(&b, "{\"a\":\"x\\\"\\\\\\u000a\",\"l\":\"\\u0085\\u2028\\u2029\xe2\x80\xa6\xc2\xa9\",\"n\":18446744073709551615,\"list\":[\"{[\",\"\"],\"none\":[],\"yes\":true,\"t\":null,\"in\":{}}");
+	is(&b, "{\"a\":\"x\\\"\\\\\\u000a\",\"l\":\"\\u0085\\u2028\\u2029\xe2\x80\xa6\xc2\xa9\",\"n\":18446744073709551615,"
+	       "\"list\":[\"{[\",\"\"],\"none\":[],\"yes\":true,\"t\":null,\"in\":{}}");
 }
 
 static const struct ipc_queue_shown_rcpt rcpts[] = {

@@ -343,6 +343,18 @@ static SUSPENDS void finish(struct attempt *x, struct ipc_delivery *d)
 
 /* ---- the whole */
 
+/* Without what was said of them before, which relay needs not: long replies of another server would pass what a record holds. */
+static struct ipc_queue_rcpt *bare_rcpts(struct attempt *x)
+{
+	struct ipc_queue_rcpt *v = arena_array(&x->a, x->letter.n_rcpts, sizeof *v);
+
+	for (size_t i = 0; i < x->letter.n_rcpts; i++) {
+		v[i] = x->letter.rcpts[i];
+		v[i].status = v[i].text = STR("");
+	}
+	return v;
+}
+
 static SUSPENDS enum outcome ask_relay(struct attempt *x, struct ipc_relay_send_reply *r)
 {
 	const struct job *j = x->job;
@@ -357,7 +369,7 @@ static SUSPENDS enum outcome ask_relay(struct attempt *x, struct ipc_relay_send_
 		return o;
 	}
 	struct ipc_relay_send m = { .id = j->id, .group = j->group, .attempt = j->attempts, .facts = x->letter.facts, .domain = x->letter.domain,
-		.route = x->letter.route, .source = x->source, .prefix = x->letter.prefix, .rcpts = x->letter.rcpts,
+		.route = x->letter.route, .source = x->source, .prefix = x->letter.prefix, .rcpts = bare_rcpts(x),
 		.n_rcpts = x->letter.n_rcpts, .body = x->body->body };
 
 	return ipc_relay_send_within(out->relay, &m, r, &x->a, RELAY_CALL_MS);

@@ -398,7 +398,7 @@ static size_t take_results(struct group *g, const struct ipc_delivery *d, struct
 	for (size_t i = 0; i < d->n_rcpts; i++) {
 		struct ipc_queue_rcpt *r = find_rcpt(g, d->rcpts[i].number);
 
-		if (!r || r->state != RCPT_WAITING || d->rcpts[i].state >= RCPT_STATE_COUNT || d->rcpts[i].report > REPORT_RELAYED)
+		if (!r || r->state != RCPT_WAITING || d->rcpts[i].state >= RCPT_STATE_COUNT || d->rcpts[i].report >= REPORT_KINDS)
 			continue;
 		take_result(r, &d->rcpts[i]);
 		out[n++] = shown(r);

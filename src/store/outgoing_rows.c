@@ -177,7 +177,7 @@ static void cur_rcpt(struct cur *c, struct ipc_queue_rcpt *r)
 	r->text = cur_str(c);
 	if (r->to.local.n > IPC_ADDR_LOCAL_MAX || r->to.domain.n > IPC_ADDR_DOMAIN_MAX || r->dsn.orcpt.n > IPC_RCPT_DSN_ORCPT_MAX ||
 		r->status.n > IPC_QUEUE_RCPT_STATUS_MAX || r->text.n > IPC_QUEUE_RCPT_TEXT_MAX || r->state >= RCPT_STATE_COUNT ||
-		r->report > REPORT_RELAYED)
+		r->report >= REPORT_KINDS)
 		cur_fail(c);
 }
 

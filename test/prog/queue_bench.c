@@ -100,16 +100,17 @@ static int64_t cpu_us(void)
 
 static unsigned long memory_kb(void)
 {
-	unsigned long kb = 0;
-	char line[200];
-	FILE *f = fopen("/proc/self/status", "r");
+	unsigned long pages = 0;
+	char line[200], *end;
+	FILE *f = fopen("/proc/self/statm", "r");
 
-	while (f && fgets(line, sizeof line, f))
-		if (sscanf(line, "VmRSS: %lu", &kb) == 1)
-			break;
+	if (f && fgets(line, sizeof line, f)) { /* its second number */
+		strtoul(line, &end, 10);
+		pages = strtoul(end, NULL, 10);
+	}
 	if (f)
 		fclose(f);
-	return kb;
+	return pages * (unsigned long)sysconf(_SC_PAGESIZE) / 1024;
 }
 
 static void start(struct bench *b)

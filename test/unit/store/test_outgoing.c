@@ -381,6 +381,41 @@ static void survives_reopening(struct fx *f)
 	fx_verified(f);
 }
 
+/* As many recipients with as long addresses, wishes and replies as messages have room for: what is read fits its record. */
+static void the_largest(struct fx *f)
+{
+	static char local[64], domain[255], orcpt[400], text[500], prefix[16384];
+	struct ipc_out_rcpt *rcpts = arena_array(&f->a, 200, sizeof *rcpts);
+	struct ipc_rcpt_result *v = arena_array(&f->a, 200, sizeof *v);
+	struct str where = str_of(domain, sizeof domain);
+	struct ipc_queue_send q = { .facts = { .trace = STR("largest"), .from = { str_of(local, sizeof local), where } }, .domains = &where,
+		.n_domains = 1, .rcpts = rcpts, .n_rcpts = 200, .attempt = 1, .prefix = str_of(prefix, sizeof prefix), .body = body_of(STR("x: y\r\n\r\n")) };
+	struct ipc_queue_send_reply r = { 0 };
+	struct ipc_queue_read_reply read;
+	uint32_t left;
+
+	keep_history(f);
+	memset(local, 'l', sizeof local);
+	memset(domain, 'd', sizeof domain);
+	memset(orcpt, 'o', sizeof orcpt);
+	memset(text, 't', sizeof text);
+	memset(prefix, 'p', sizeof prefix);
+	for (uint32_t i = 0; i < 200; i++) {
+		rcpts[i] = (struct ipc_out_rcpt){ .to = { str_of(local, sizeof local), where }, .dsn.orcpt = str_of(orcpt, sizeof orcpt) };
+		v[i] = (struct ipc_rcpt_result){ .number = i, .state = RCPT_WAITING, .code = 450, .status = STR("4.2.1"), .text = str_of(text, sizeof text) };
+	}
+	assert_int_equal(ipc_queue_send(&f->post, &q, &r, &f->a), OK);
+	assert_int_equal(settle(f, r.id, 0, 1, v, 200, &left), OK);
+	assert_int_equal(left, 200);
+	assert_int_equal(try_read(f, r.id, 0, &read), OK);
+	assert_true(read.n_rcpts == 200 && read.rcpts[199].text.n >= 100);
+	assert_true(page(f, (struct ipc_queue_filter){ 0 }).entries[0].rcpts[199].text.n == sizeof text);
+	assert_true(history(f, (struct ipc_queue_filter){ 0 }).entries[0].rcpts[199].text.n == sizeof text);
+	put(f, "small", "a@far.test", 0);
+	assert_int_equal(page(f, (struct ipc_queue_filter){ 0 }).n_entries, 2);
+	fx_verified(f);
+}
+
 /* ---- what commands see */
 
 static void pages(struct fx *f)
@@ -447,6 +482,7 @@ BOTH(held_and_more)
 BOTH(bodies)
 BOTH(many_pages)
 ON(rocks, survives_reopening)
+BOTH(the_largest)
 BOTH(pages)
 BOTH(past)
 
@@ -454,7 +490,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { TESTS(sent_at_once), TESTS(groups), TESTS(reports), TESTS(once_by_trace), TESTS(unsound_letters),
 		cmocka_unit_test(rocks_full_disk), TESTS(held_and_more), TESTS(bodies), TESTS(many_pages), cmocka_unit_test(rocks_survives_reopening),
-		TESTS(pages), TESTS(past) };
+		TESTS(the_largest), TESTS(pages), TESTS(past) };
 
 	return cmocka_run_group_tests_name("store/outgoing", tests, NULL, NULL);
 }

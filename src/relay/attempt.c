@@ -3,8 +3,8 @@
  * Trust       DNS and other servers are hostile: what they say ends in one of the recipients' states and nothing else.
  * Owns        everything in the caller's arena; connections belong to the pool, or to the step that made them.
  * Suspends    nearly everywhere; the configuration is held by its caller.
- * Invariants  I1 a recipient who is through, or may be, is sent to no other host. I2 what an operator's route leads to never fails for good before the
- *             letter's sender or recipients were refused there: the route may be put right. I3 at most SESSIONS_MAX servers are spoken to.
+ * Invariants  I1 a recipient who is through, or may be, is sent to no other host. I2 a letter whose operator's route leads nowhere waits: the route may be
+ *             put right. I3 at most SESSIONS_MAX servers are spoken to.
  */
 #include "relay/relay_impl.h"
 
@@ -31,7 +31,7 @@ struct attempt {
 	size_t n_facts;
 	const struct ipc_sts_known *fresh;
 	struct said said; /* why those that are left are, as far as no server has told it of each */
-	bool any_soft, any_said, over;
+	bool any_soft;
 	enum feedback feedback;
 	unsigned n_sessions;
 	struct ipc_delivery *d;
@@ -72,16 +72,19 @@ static void note(struct attempt *a, enum feedback f)
 /* One way is closed. That it is so for good counts only when it is of all ways. */
 static void tell(struct attempt *a, const struct said *s)
 {
-	bool never = s->never && !a->target.chosen; /* I2 */
-
 	note(a, s->feedback);
-	if (never && a->any_soft)
+	if (s->never && a->any_soft)
 		return;
-	a->any_soft = a->any_soft || !never;
-	a->any_said = true;
+	a->any_soft = a->any_soft || !s->never;
 	a->said = *s;
-	a->said.never = never;
-	a->said.status[0] = never ? '5' : '4';
+	a->said.status[0] = s->never ? '5' : '4';
+}
+
+/* DNS knows no way (I2). */
+static void tell_no_way(struct attempt *a, struct said *s)
+{
+	s->never = s->never && !a->target.chosen;
+	tell(a, s);
 }
 
 static void tell_lock(struct attempt *a, enum lock_verdict v, const struct lock_said *l)
@@ -478,7 +481,7 @@ static SUSPENDS bool prepare_host(struct way *way)
 
 	if (!mx_addresses_find(&a->relay->resolver, &ask, a->arena, &way->addresses, &said)) {
 		a->d->dns_ms += since(a, from);
-		tell(a, &said);
+		tell_no_way(a, &said);
 		return false;
 	}
 	if (way->named) {
@@ -555,7 +558,7 @@ static SUSPENDS enum next try_mx(struct way *way)
 
 	a->d->dns_ms += since(a, from);
 	if (!found)
-		tell(a, &said);
+		tell_no_way(a, &said);
 	else if (make_plan(way, mx->secure))
 		for (size_t i = 0; i < mx->n && next == NEXT_HOST && a->n_sessions < SESSIONS_MAX; i++)
 			next = try_host(way, mx->hosts[i].name, way->hop->port);

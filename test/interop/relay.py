@@ -264,6 +264,15 @@ def _(net):
         check_equal(b.letters[0].rcpts, ["bob@far.test"])
 
 
+@case("a letter that the only host cannot carry goes back at once, by a route too: SMTPUTF8, REQUIRETLS")
+def _(net):
+    with Remote(A, features=("PIPELINING", "ENHANCEDSTATUSCODES"), tls=net.ca.issue("mx.one.test")) as a:
+        for conf in ("", route("one.test", "next_hop [mx.one.test]:25")):
+            check_in("0 failed 0 5.6.7", relay("one.test", "b\u00fcb", conf=conf)[1][0])
+            check_in("0 failed 0 5.7.30", relay("one.test", "bob", conf=conf, options=("-g",))[1][0])
+        check_equal(a.letters, [])
+
+
 @case("LMTP by TCP: an answer for each recipient")
 def _(net):
     def dot(_session, address):

@@ -54,12 +54,21 @@ static SUSPENDS struct str sign_all(struct post *p, const struct signing *x, str
 
 /* ---- letters of our own */
 
+/* The keys of the domain, or else of the nearest one above it: reports are from the server's name, whose letters its domain answers for. */
+static SUSPENDS void find_signers(struct post *p, struct str domain, struct signing *x, struct arena *a)
+{
+	while (x->n == 0 && str_find(domain, '.') > 0) {
+		x->n = signers_of(p->signers, domain, a, x->signers);
+		domain = str_from(domain, (size_t)str_find(domain, '.') + 1);
+	}
+}
+
 SUSPENDS enum outcome post_sign(struct post *p, struct str domain, const struct body *body, struct arena *a, struct str *fields)
 {
 	struct signing *x = arena_new(a, struct signing);
 
 	*fields = (struct str){ 0 };
-	x->n = signers_of(p->signers, mail_domain_fold(a, domain), a, x->signers);
+	find_signers(p, mail_domain_fold(a, domain), x, a);
 	if (x->n && prepare(p, body, x, a) == OK) /* I1 */
 		*fields = sign_all(p, x, a);
 	return OK;

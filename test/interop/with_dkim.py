@@ -12,6 +12,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap
 from client import Raw, dot_stuff, empty, wait_until
+from remote import Remote
 from server import Server
 from tap import case, check_equal, check_in
 from zones import Zones
@@ -21,10 +22,10 @@ HEAD = "From: Alice <alice@demo.test>\r\nTo: bob@demo.test\r\nSubject: s\r\n"
 
 
 class Site:
-    """A server, its zone, and what stands in it."""
+    """A server, its zone, what stands in it, and a server elsewhere that takes everything."""
 
-    def __init__(self, zones, server):
-        self.zones, self.server = zones, server
+    def __init__(self, zones, server, far):
+        self.zones, self.server, self.far = zones, server, far
         self.records = {}
 
     def dkim(self, *words, check=True):
@@ -61,10 +62,8 @@ def records_of(out):
     return [line for line in out.splitlines() if " IN TXT " in line]
 
 
-def submit(s, data, options=(), sender=FROM, to="bob@demo.test", login="alice"):
-    """A letter, with BDAT where it is binary; the copy that the recipient gets, without the three fields that delivery puts on top."""
-    c = s.imap(to.split("@")[0])
-    empty(c)
+def hand_in(s, data, options, sender, to, login="alice"):
+    """A letter by submission, with BDAT where it is binary."""
     with Raw(s, "submission") as r:
         r.smtp("EHLO far.test")
         plain = base64.b64encode(b"\0" + s.address(login).encode() + b"\0" + s.password.encode()).decode()
@@ -78,6 +77,13 @@ def submit(s, data, options=(), sender=FROM, to="bob@demo.test", login="alice"):
             check_equal(r.smtp("DATA")[0], 354)
             r.send(dot_stuff(data) + b".\r\n")
             check_equal(r.smtp()[0], 250)
+
+
+def submit(s, data, options=(), sender=FROM):
+    """A letter to bob; his copy of it, without the three fields that delivery puts on top."""
+    c = s.imap("bob")
+    empty(c)
+    hand_in(s, data, options, sender, "bob@demo.test")
     c.select("INBOX")
     text = c.fetch("1", "(BODY.PEEK[])")[1][0][1]
     c.logout()
@@ -232,6 +238,34 @@ def _(site):
     c.logout()
 
 
+@case("letters of every shape leave with signatures that are valid where they arrive")
+def _(site):
+    for name, (text, options) in SHAPES.items():
+        n = len(site.far.letters)
+        hand_in(site.server, text.encode(), options, FROM, "you@far.test")
+        site.far.wait(n + 1)
+        data = site.far.letters[n].data
+        signed = data[data.lower().index(b"dkim-signature:"):]
+        try:
+            verify(site, signed)
+            check_equal(oracle(site, data), ["ok", "ok"], "with what stands on top")
+        except AssertionError as e:
+            raise AssertionError("%s: %s" % (name, e)) from e
+
+
+@case("a report that leaves is signed by the domain above the server's name")
+def _(site):
+    site.server.run("alias", "add", "away@demo.test", "nobody@far.test")
+    site.far.script["rcpt"] = lambda session, argument: "550 5.1.1 nobody of that name" if "nobody@" in argument else None
+    n = len(site.far.letters)
+    with site.server.smtp() as c:
+        c.sendmail("writer@far.test", ["away@demo.test"], b"From: writer@far.test\r\nSubject: x\r\n\r\nx\r\n")
+    site.far.wait(n + 1)
+    data = site.far.letters[n].data
+    check_in(b"From: Mail delivery <MAILER-DAEMON@mail.demo.test>", data)
+    check_equal({d for _, _, d in verify(site, data[data.lower().index(b"dkim-signature:"):])}, {"demo.test"})
+
+
 # ---- whose domain
 
 
@@ -344,5 +378,10 @@ if __name__ == "__main__":
     with Zones({"demo.test": "@ MX 10 mail.demo.test.\n", "other.test": "@ MX 10 mail.demo.test.\n"}) as z:
         server = Server(settings={"dns": {"resolver": z.resolver}})
         server.set("", keys_dir=server.dir + "/keys")
+        far = Remote("127.0.0.1", 0)
+        server.extra_listeners.append("route far.test { next_hop [127.0.0.1]:%d; tls none }" % far.port)
+        server.write_conf()
         with server as s:
-            sys.exit(tap.run(Site(z, s), on_failure=s.show_log) > 0)
+            failed = tap.run(Site(z, s, far), on_failure=s.show_log)
+        far.close()
+        sys.exit(failed > 0)

@@ -107,6 +107,8 @@ static int day_of(struct str s)
 {
 	int day = 0;
 
+	if (s.n != 2)
+		return -1;
 	for (size_t i = 0; i < s.n; i++) {
 		const char *at = strchr(alphabet, ascii_lower(s.p[i]));
 
@@ -114,7 +116,7 @@ static int day_of(struct str s)
 			return -1;
 		day = day << 5 | (int)(at - alphabet);
 	}
-	return s.n == 2 ? day : -1;
+	return day;
 }
 
 static enum srs_result reverse_first(const struct srs_key *k, struct str s, int64_t now_s, struct arena *a, struct str *out_local, struct str *out_domain)

@@ -208,15 +208,15 @@ static SUSPENDS void find_hosts(struct link *store, uint64_t id, uint32_t group,
 	arena_fini(&page);
 }
 
-/* Relay says "mx.far.example[192.0.2.1]: 550 5.1.1 No such user": who, and what with its code and status again. */
+/* Relay says "mx.far.example[192.0.2.1]: 550 5.1.1 No such user": who, and what with its code and status again. Without a name: "[192.0.2.1]:2525: ...". */
 static void cut_reply(struct mail_dsn_rcpt *v, struct arena *a)
 {
 	ssize_t colon = str_search(v->text, STR(": ")), bracket = str_find(v->text, '[');
 	struct str number = arena_fmt(a, "%u ", v->code);
 
-	if (bracket < 0 || colon < bracket || str_find(str_sub(v->text, 0, (size_t)colon), ' ') >= 0)
+	if (bracket < 0 || colon < str_find(v->text, ']') || colon < bracket || str_find(str_sub(v->text, 0, (size_t)colon), ' ') >= 0)
 		return;
-	v->host = bracket ? str_sub(v->text, 0, (size_t)bracket) : str_sub(v->text, 0, (size_t)colon);
+	v->host = str_sub(v->text, 0, bracket ? (size_t)bracket : (size_t)str_find(v->text, ']') + 1);
 	v->text = str_from(v->text, (size_t)colon + 2);
 	if (v->code && str_starts(v->text, number)) {
 		v->text = str_from(v->text, number.n);

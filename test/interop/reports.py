@@ -94,7 +94,7 @@ def _(s, far, other, old):
     check_equal(r.prefix("Return-Path"), "<>")
     check_equal(r.prefix("Auto-Submitted"), "auto-replied")
     check_equal(r.prefix("References"), "<report-me@far.test>")
-    check_equal(got["Remote-MTA"], "dns; 127.0.0.1")
+    check_equal(got["Remote-MTA"], "dns; [127.0.0.1]")
     clean(s)
 
 
@@ -177,6 +177,27 @@ def _(s, far, other, old):
     assert s.reload()
     time.sleep(1.0)
     clean(s)
+
+
+@case("DELIVERBY: word of the delay when its time comes, or the letter itself")
+def _(s, far, other, old):
+    script(far, rcpt="451 4.2.0 come again")
+    submit(s, "notify@far.test", mail=["BY=1;N"], rcpt=["NOTIFY=FAILURE"])
+    submit(s, "return@far.test", mail=["BY=2;R"])
+    wait_until(lambda: len(reports(s)) >= 2, seconds=20, what="both reports")
+    got = {name: g["Action"] for r in reports(s) for name, g in r.rcpts.items()}
+    check_equal(got, {"notify@far.test": "delayed", "return@far.test": "failed"})
+    script(far)
+    wait_until(lambda: far.said("RCPT TO:<NOTIFY@FAR.TEST>") and not s.run("queue", "list", "--json").strip(" \n[]"), seconds=15, what="its delivery")
+    clean(s)
+
+
+@case("HOLDFOR: a letter waits for its time")
+def _(s, far, other, old):
+    before = time.monotonic()
+    submit(s, "later@far.test", data=letter("held", sender="alice@demo.test"), mail=["HOLDFOR=3"])
+    got = far.wait_for("held")
+    assert got.at - before >= 2, "it came after %.1f s" % (got.at - before)  # whole seconds, either way
 
 
 def forwarded_sender(got):

@@ -116,7 +116,7 @@ static void no_address_of_the_scheme(void **state)
 {
 	static const char *const none[] = { "alice", "SRS", "SRS0", "SRS0=", "SRS2=a=b", "SRS0xa=b=c=d", "" };
 	static const char *const not_ours[] = { "SRS0=a", "SRS0=a=b", "SRS0=a=b=c", "SRS0=a=b=c=", "SRS0====", "SRS1=a", "SRS1=a=b", "SRS1===x",
-		"SRS0=a=!!=c=d", "SRS0=a=aaa=c=d" };
+		"SRS0=a=!!=c=d", "SRS0=a=aaa=c=d", "SRS0=a=77777777777777777777=c=d" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof none / sizeof *none; i++)

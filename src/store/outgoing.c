@@ -10,6 +10,8 @@
 #include "ipc/words.h"
 #include "store/lane.h"
 #include "store/outgoing_history.h"
+#include "store/service.h"
+#include "store/suppression.h"
 
 #include <string.h>
 
@@ -429,6 +431,19 @@ static bool is_delay_alone(const struct ipc_queue_settle *q, const struct out_ev
 	return q->attempt == 0;
 }
 
+/* Earlier failures of an address that has taken a letter are forgotten. What was settled stands, whatever becomes of this. */
+static SUSPENDS void note_taken(struct group *g, const struct out_event_row *e)
+{
+	struct ipc_suppress_note m = { .account = g->letter.facts.account };
+	enum outcome o = OK;
+
+	for (size_t i = 0; g->s->limits->suppress_after && m.account && o == OK && i < e->n_rcpts; i++) {
+		m.rcpt = e->rcpts[i].to;
+		if (e->rcpts[i].state == RCPT_SENT || e->rcpts[i].state == RCPT_RELAYED)
+			o = suppression_note(&g->s->store->directory, &m);
+	}
+}
+
 enum outcome outgoing_settle(struct shard *s, const struct ipc_queue_settle *q, struct arena *a, uint32_t *left)
 {
 	struct ipc_queue_shown_rcpt *results = arena_array(a, OUT_RCPTS_MAX, sizeof *results);
@@ -454,7 +469,10 @@ enum outcome outgoing_settle(struct shard *s, const struct ipc_queue_settle *q, 
 	if (!is_delay_alone(q, &e))
 		note(&g, &e);
 	put_group(&g);
-	return lane_commit(s);
+	o = lane_commit(s);
+	if (o == OK)
+		note_taken(&g, &e);
+	return o;
 }
 
 /* U3 holds here too: a report is owed about one that is through, or of a delay about one that waits. */

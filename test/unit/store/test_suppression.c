@@ -56,6 +56,32 @@ static void after_some_failures(struct fx *f)
 	fx_verified(f);
 }
 
+static void a_letter_that_was_taken(struct fx *f)
+{
+	struct str domain = STR("far.test");
+	struct ipc_out_rcpt rcpt = { .to = fx_addr("A@far.test") };
+	struct ipc_queue_send q = { .facts = { .trace = STR("t") }, .domains = &domain, .n_domains = 1, .rcpts = &rcpt, .n_rcpts = 1, .attempt = 1,
+		.body = body_of(STR("x: y\r\n\r\n")) };
+	struct ipc_rcpt_result taken = { .state = RCPT_SENT, .code = 250 };
+	struct ipc_queue_settle settle = { .attempt = 1, .delivery = { .rcpts = &taken, .n_rcpts = 1 } };
+	struct ipc_queue_settle_reply settled;
+	struct ipc_queue_send_reply r = { 0 };
+
+	limits(f);
+	note(f, "a@far.test", true);
+	note(f, "a@far.test", true);
+	note(f, "b@far.test", true);
+	q.facts.account = f->account;
+	assert_int_equal(ipc_queue_send(&f->post, &q, &r, &f->a), OK);
+	settle.id = r.id;
+	assert_int_equal(ipc_queue_settle(&f->post, &settle, &settled, &f->a), OK);
+	assert_int_equal(settled.left, 0);
+	assert_int_equal(list(f, STR("")).n_lines, 1); /* the other's */
+	note(f, "a@far.test", true);
+	assert_int_equal(until(f, "a@far.test"), 0);
+	fx_verified(f);
+}
+
 static void never(struct fx *f)
 {
 	limits(f);
@@ -139,6 +165,7 @@ static void long_lists(struct fx *f)
 }
 
 BOTH(after_some_failures)
+BOTH(a_letter_that_was_taken)
 BOTH(never)
 BOTH(of_nobody)
 BOTH(old_failures_do_not_count)
@@ -147,7 +174,7 @@ BOTH(long_lists)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TESTS(after_some_failures), TESTS(never), TESTS(of_nobody), TESTS(old_failures_do_not_count),
+	const struct CMUnitTest tests[] = { TESTS(after_some_failures), TESTS(a_letter_that_was_taken), TESTS(never), TESTS(of_nobody), TESTS(old_failures_do_not_count),
 		TESTS(by_command), TESTS(long_lists) };
 
 	return cmocka_run_group_tests_name("store/suppression", tests, NULL, NULL);

@@ -105,9 +105,6 @@ struct lock_host {
 SUSPENDS enum lock_verdict lock_host_make(struct locks *l, struct lock_plan *plan, const struct lock_host_ask *ask, struct lock_host *out,
 	struct lock_said *said) MUST_USE;
 
-/* A connection that has been closed with `had`, to the same host and port within timeouts relay_idle, may carry a letter for h. */
-bool lock_host_serves(const struct lock_host *h, enum lock had);
-
 /* Who is at the other end, for reports. */
 struct lock_session {
 	struct str ip;	   /* the other side's */

@@ -220,21 +220,6 @@ SUSPENDS enum lock_verdict lock_host_make(struct locks *l, struct lock_plan *pla
 	return LOCK_GO;
 }
 
-bool lock_host_serves(const struct lock_host *h, enum lock had)
-{
-	switch (h->aim) {
-	case LOCK_REQUIRED:
-		return had != LOCK_NONE;
-	case LOCK_VERIFIED:
-	case LOCK_STS:
-		return had == LOCK_VERIFIED || had == LOCK_STS;
-	case LOCK_DANE:
-		return had == LOCK_DANE;
-	default:
-		return true;
-	}
-}
-
 /* ---- the handshake */
 
 /* What a policy that is only tested would have said. */

@@ -174,7 +174,8 @@ BOTH(long_lists)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TESTS(after_some_failures), TESTS(a_letter_that_was_taken), TESTS(never), TESTS(of_nobody), TESTS(old_failures_do_not_count),
+	const struct CMUnitTest tests[] = { TESTS(after_some_failures), TESTS(a_letter_that_was_taken), TESTS(never), TESTS(of_nobody),
+		TESTS(old_failures_do_not_count),
 		TESTS(by_command), TESTS(long_lists) };
 
 	return cmocka_run_group_tests_name("store/suppression", tests, NULL, NULL);

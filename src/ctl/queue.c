@@ -269,7 +269,7 @@ const struct command ctl_queue_commands[] = {
 	{ "queue count", WHICH, "the queue by domain: letters, recipients, held, bytes, oldest, next attempt, last reply", 0, WORDS_MAX, ONLINE, queue_count },
 	{ "queue history", WHICH, "what became of letters: time, id, attempt, sender, recipient, result, server, lock, trace, reply", 0, WORDS_MAX, ONLINE,
 		queue_history },
-	{ "queue hold", WHICH_OR_ALL, "keep letters back until they are released; their time in the queue goes on", 0, WORDS_MAX, ONLINE, queue_hold },
+	{ "queue hold", WHICH_OR_ALL, "keep letters back until they are released: neither tried nor given back, but their time in the queue counts on", 0, WORDS_MAX, ONLINE, queue_hold },
 	{ "queue release", WHICH_OR_ALL, "let held letters go", 0, WORDS_MAX, ONLINE, queue_release },
 	{ "queue retry", WHICH_OR_ALL, "try letters now; what is held stays held", 0, WORDS_MAX, ONLINE, queue_retry },
 	{ "queue delete", WHICH_OR_ALL, "remove letters from the queue for good; nobody is told", 0, WORDS_MAX, ONLINE, queue_delete },

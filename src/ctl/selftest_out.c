@@ -58,7 +58,8 @@ void selftest_follow(struct selftest *t, struct client *client)
 		return;
 	while (!look(t, client)) {
 		if (clock_monotonic_ms() >= until_ms) {
-			report_warning(&t->report, CHECK, "sallyport queue show TRACE", "to %.*s, trace %s: it is still on its way", STR_ARG(t->to), t->out_trace);
+			report_warning(&t->report, CHECK, "sallyport queue show TRACE", "to %.*s, trace %s: it is still on its way", STR_ARG(t->to),
+				t->out_trace);
 			return;
 		}
 		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000 }, NULL);

@@ -109,8 +109,9 @@ struct client_sent {
 	bool unsuited; /* nothing was sent: this host lacks what the letter demands (REQUIRETLS, SMTPUTF8 ...); another host may have it */
 };
 /* One letter to n recipients, in as many transactions as the other side's limits ask for. results: one for each recipient, in their order: number,
- * state, code, status, text (both in the arena); report is 0. code 0: the text is ours and no server's. Without DSN at the peer, recipients with NOTIFY=SUCCESS become RELAYED
- * (RFC 3461 5.2.2). A connection that ends behind the letter's last byte leaves WAITING with a text that says so: it may have arrived. */
+ * state, code, status, text (both in the arena); report is 0. code 0: the text is ours and no server's. Without DSN at the peer, recipients with
+ * NOTIFY=SUCCESS become RELAYED (RFC 3461 5.2.2). A connection that ends behind the letter's last byte leaves WAITING with a text that
+ * says so: it may have arrived. */
 SUSPENDS void client_send(struct client *c, const struct client_letter *l, struct arena *a, struct ipc_rcpt_result *results,
 	struct client_sent *out);
 

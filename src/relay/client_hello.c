@@ -8,7 +8,7 @@
 
 static void take_number(struct str args, uint64_t max, uint64_t *out)
 {
-	struct str word;
+	struct str word = { 0 }; /* there may be none */
 	uint64_t n;
 
 	str_split(&args, ' ', &word);
@@ -85,7 +85,7 @@ static const struct {
 
 static void on_keyword(struct client *c, size_t number, struct str whole)
 {
-	struct str word;
+	struct str word = { 0 }; /* the line may be empty */
 
 	str_split(&whole, ' ', &word);
 	if (!number) {

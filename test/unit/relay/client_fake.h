@@ -29,7 +29,9 @@ struct fake {
 
 static inline void fake_begin(struct fake *p, const char *script, size_t chunk, enum conf_route_protocol protocol)
 {
-	*p = (struct fake){ .timeouts = { .relay_greeting_ms = 1000, .relay_reply_ms = 1000, .relay_data_ms = 1000, .relay_part_ms = 1000, .relay_end_ms = 1000 } };
+	*p = (struct fake){ 0 };
+	p->timeouts = (struct conf_timeouts){ .relay_greeting_ms = 1000, .relay_reply_ms = 1000,
+		.relay_data_ms = 1000, .relay_part_ms = 1000, .relay_end_ms = 1000 };
 	stream_open_memory(&p->s, str_z(script), chunk);
 	arena_init(&p->a, "fake", 1 << 20);
 	client_init(&p->c, &p->s, protocol, STR("us.example"), &p->timeouts);
@@ -76,8 +78,8 @@ static inline void fake_got(const struct fake *p, size_t i, enum rcpt_state stat
 	const struct ipc_rcpt_result *r = &p->r[i];
 
 	if (r->state != state || r->code != code || !str_eq(r->status, str_z(status)) || str_search(r->text, str_z(text)) < 0)
-		fail_msg("recipient %zu: state %u code %u status %.*s text \"%.*s\", wanted %u %u %s \"%s\"", i, r->state, r->code, STR_ARG(r->status), STR_ARG(r->text),
-			state, code, status, text);
+		fail_msg("recipient %zu: state %u code %u status %.*s text \"%.*s\", wanted %u %u %s \"%s\"", i, r->state, r->code,
+			STR_ARG(r->status), STR_ARG(r->text), state, code, status, text);
 	assert_int_equal(r->number, i + 7);
 	assert_int_equal(r->report, 0);
 }

@@ -27,7 +27,8 @@ static void lines(void **state)
 		{ "550 5.1 y", "", "5.1 y", 550, false },
 		{ "550 10.1.1 y", "", "10.1.1 y", 550, false },
 	};
-	static const char *const bad[] = { "", "2", "25", "25x OK", "199 x", "600 x", "999", "2500 OK", "250_x", " 250 x", "+250 x", "-25 x", "abc", "\x80\xff\x80 x" };
+	static const char *const bad[] = { "", "2", "25", "25x OK", "199 x", "600 x", "999", "2500 OK", "250_x", " 250 x", "+250 x", "-25 x",
+		"abc", "\x80\xff\x80 x" };
 	struct client_reply_line out;
 
 	(void)state;
@@ -160,8 +161,10 @@ static void text_is_cut(void **state)
 static void extensions(void **state)
 {
 	(void)state;
-	fake_begin(&p, "220-there\r\n220 x\r\n250-there.example at your service\r\n250-PIPELINING\r\n250-size 1000\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250-CHUNKING\r\n"
-		       "250-SMTPUTF8\r\n250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN SCRAM-SHA-256 X\r\n250-REQUIRETLS\r\n250-MT-PRIORITY MIXER\r\n"
+	fake_begin(&p, "220-there\r\n220 x\r\n250-there.example at your service\r\n250-PIPELINING\r\n250-size 1000\r\n250-8BITMIME\r\n"
+		"250-BINARYMIME\r\n250-CHUNKING\r\n"
+		       "250-SMTPUTF8\r\n250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN SCRAM-SHA-256 X\r\n250-REQUIRETLS\r\n"
+		"250-MT-PRIORITY MIXER\r\n"
 		       "250-DELIVERBY 60\r\n250-FUTURERELEASE 1 2\r\n250-LIMITS RCPTMAX=20 X MAILMAX=5 RCPTDOMAINMAX=1\r\n250 WHATEVER\r\n",
 		0, CONF_ROUTE_SMTP);
 	assert_int_equal(client_open(&p.c), CLIENT_OK);
@@ -178,13 +181,26 @@ static void extensions(void **state)
 static void odd_extensions(void **state)
 {
 	(void)state;
-	fake_begin(&p, "220 x\r\n250-DSN\r\n250-AUTH=LOGIN PLAIN\r\n250-SIZE x\r\n250-SIZE 99999999999999999999999\r\n250-LIMITS RCPTMAX=-1 MAILMAX= =\r\n250-DSNX\r\n250 \r\n", 0,
+	fake_begin(&p, "220 x\r\n250-DSN\r\n250-AUTH=LOGIN PLAIN\r\n250-SIZE x\r\n250-SIZE 99999999999999999999999\r\n"
+		"250-LIMITS RCPTMAX=-1 MAILMAX= =\r\n250-DSNX\r\n250 \r\n", 0,
 		CONF_ROUTE_SMTP);
 	assert_int_equal(client_open(&p.c), CLIENT_OK);
 	assert_int_equal(p.c.can, CLIENT_EXTENDED | CLIENT_AUTH_PLAIN | CLIENT_AUTH_LOGIN | CLIENT_SIZE);
 	assert_int_equal(p.c.size_max, 0);
 	assert_int_equal(p.c.rcpt_max, 0);
 	assert_int_equal(p.c.mail_max, 0);
+	fake_end(&p);
+}
+
+/* Names without what they are followed by, and lines without any. */
+static void empty_extensions(void **state)
+{
+	(void)state;
+	fake_begin(&p, "220\r\n250-\r\n250-SIZE\r\n250-\r\n250-LIMITS RCPTMAX MAILMAX= =3\r\n250-DELIVERBY\r\n250 AUTH\r\n", 0, CONF_ROUTE_SMTP);
+	assert_int_equal(client_open(&p.c), CLIENT_OK);
+	assert_int_equal(p.c.can, CLIENT_EXTENDED | CLIENT_SIZE | CLIENT_DELIVERBY);
+	assert_int_equal(p.c.size_max + p.c.rcpt_max + p.c.mail_max + p.c.by_min_s, 0);
+	assert_string_equal(p.c.name, "");
 	fake_end(&p);
 }
 
@@ -263,6 +279,7 @@ int main(void)
 		cmocka_unit_test(text_is_cut),
 		cmocka_unit_test(extensions),
 		cmocka_unit_test(odd_extensions),
+		cmocka_unit_test(empty_extensions),
 		cmocka_unit_test(helo),
 		cmocka_unit_test(not_helo),
 		cmocka_unit_test(starttls),

@@ -273,7 +273,8 @@ static void too_many_552(void **state)
 static void announced_limits(void **state)
 {
 	(void)state;
-	start(HELLO "250-PIPELINING\r\n250 LIMITS RCPTMAX=2\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 one\r\n250 ok\r\n250 ok\r\n354 go\r\n250 two\r\n", "abc");
+	start(HELLO "250-PIPELINING\r\n250 LIMITS RCPTMAX=2\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 one\r\n250 ok\r\n250 ok\r\n354 go\r\n"
+		"250 two\r\n", "abc");
 	fake_send(&p);
 	fake_got(&p, 1, RCPT_SENT, 250, "2.0.0", "one");
 	fake_got(&p, 2, RCPT_SENT, 250, "2.0.0", "two");
@@ -318,7 +319,8 @@ static void long_envelope(void **state)
 static void lmtp(void **state)
 {
 	(void)state;
-	fake_begin(&p, PIPELINED_HELLO "250 ok\r\n250 ok\r\n550 5.1.1 who\r\n250 ok\r\n250 ok\r\n354 go\r\n250 2.1.5 a\r\n552 5.2.2 c full\r\n451 4.2.0 d later\r\n", 0, CONF_ROUTE_LMTP);
+	fake_begin(&p, PIPELINED_HELLO "250 ok\r\n250 ok\r\n550 5.1.1 who\r\n250 ok\r\n250 ok\r\n354 go\r\n250 2.1.5 a\r\n552 5.2.2 c full\r\n"
+		"451 4.2.0 d later\r\n", 0, CONF_ROUTE_LMTP);
 	for (const char *const *name = (const char *const[]){ "a", "b", "c", "d", NULL }; *name; name++)
 		fake_rcpt(&p, *name);
 	fake_open(&p);
@@ -354,7 +356,8 @@ static void parameters(void **state)
 
 	(void)state;
 	fake_begin(&p, ALL "250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n", 0, CONF_ROUTE_SMTP);
-	p.facts.wishes = (struct ipc_wishes){ .ret = RET_HDRS, .envid = STR("a+b =c"), .priority = PRIORITY_OF_NORMAL - 3, .by_mode = BY_RETURN, .by_trace = 1, .by_s = 1100,
+	p.facts.wishes = (struct ipc_wishes){ .ret = RET_HDRS, .envid = STR("a+b =c"), .priority = PRIORITY_OF_NORMAL - 3, .by_mode = BY_RETURN,
+		.by_trace = 1, .by_s = 1100,
 		.require_tls = 1 };
 	r = fake_rcpt(&p, "a");
 	r->dsn = (struct ipc_rcpt_dsn){ NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY, STR("rfc822;x+y@z.example") };
@@ -461,7 +464,8 @@ static void utf8_unknown(void **state)
 	fake_rcpt(&p, "b");
 	fake_open(&p);
 	fake_send(&p);
-	fake_said(&p, "MAIL FROM:<from@xn--mller-kva.example> BODY=8BITMIME\r\n" RCPT_B "DATA\r\nSubject: =?utf-8?B?w7w=?=\r\nFrom: <x@xn--mller-kva.example>\r\n\r\nx\r\n.\r\n");
+	fake_said(&p, "MAIL FROM:<from@xn--mller-kva.example> BODY=8BITMIME\r\n" RCPT_B "DATA\r\nSubject: =?utf-8?B?w7w=?=\r\n"
+		"From: <x@xn--mller-kva.example>\r\n\r\nx\r\n.\r\n");
 	fake_got(&p, 0, RCPT_FAILED, 0, "5.6.7", "SMTPUTF8");
 	fake_got(&p, 1, RCPT_SENT, 250, "2.0.0", "ok");
 	done(true, FEEDBACK_FINE);

@@ -186,7 +186,8 @@ static void farewell(void **state)
 
 static void kept_well(void **state)
 {
-	static const struct act acts[] = { OPENING, ENVELOPE, { EXPECT, "." }, { SAY, "250 kept\r\n" }, ENVELOPE, { EXPECT, "." }, { SAY, "250 kept too\r\n" }, { END, NULL } };
+	static const struct act acts[] = { OPENING, ENVELOPE, { EXPECT, "." }, { SAY, "250 kept\r\n" }, ENVELOPE, { EXPECT, "." }, { SAY,
+		"250 kept too\r\n" }, { END, NULL } };
 
 	(void)state;
 	play(acts, send_two);
@@ -202,7 +203,8 @@ static void reset_after_long(void)
 
 static void reset(void **state)
 {
-	static const struct act good[] = { OPENING, { EXPECT, "RSET" }, { SAY, "250 ok\r\n" }, { END, NULL } }, bye[] = { OPENING, { SAY, "421 bye\r\n" }, { CLOSE, NULL } };
+	static const struct act good[] = { OPENING, { EXPECT, "RSET" }, { SAY, "250 ok\r\n" }, { END, NULL } }, bye[] = { OPENING, { SAY,
+		"421 bye\r\n" }, { CLOSE, NULL } };
 
 	(void)state;
 	play(good, reset_after_long);

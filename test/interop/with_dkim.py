@@ -75,7 +75,7 @@ def hand_in(s, data, options, sender, to, login="alice"):
             check_equal(r.smtp()[0], 250)
         else:
             check_equal(r.smtp("DATA")[0], 354)
-            r.send(dot_stuff(data) + b".\r\n")
+            r.send(dot_stuff(data))
             check_equal(r.smtp()[0], 250)
 
 
@@ -372,6 +372,36 @@ def _(site):
     assert s.reload()
     check_in("no private key", s.wait_log("dkim-key-refused", at=at))
     check_equal(len(algorithms(submit(s, HEAD.encode() + b"\r\nx\r\n"))), 1)
+
+
+@case("a domain has 16 keys at most; of all there are 4,096 are used, and more are told")
+def _(site):
+    s = site.server
+    s.set("dkim", sign="no")  # so that nothing depends on which of them sign
+    assert s.reload()
+    site.dkim("add", "sub.demo.test")
+    for _ in range(7):
+        site.dkim("rotate", "sub.demo.test")
+    check_in("16 at most", site.dkim("rotate", "sub.demo.test", check=False)[2])
+    top = s.dir + "/keys/dkim"
+    check_equal(len(os.listdir(top + "/sub.demo.test")), 16)
+    os.unlink(top + "/demo.test/bad.pem")
+    n = sum(len(files) for _dir, _dirs, files in os.walk(top))
+    with open(top + "/sub.demo.test/" + sorted(f for f in os.listdir(top + "/sub.demo.test") if f[0] == "e")[0]) as f:
+        pem = f.read()
+    os.mkdir(top + "/zz.demo.test")
+    for i in range(n, 4096):
+        with open(top + "/zz.demo.test/k%d.pem" % i, "w") as f:
+            f.write(pem)
+    at = s.log_size()
+    assert s.reload()
+    wait_until(lambda: len(site.dkim("list").splitlines()) == 4096, seconds=30, what="all keys")
+    assert "dkim-keys-many" not in s.log_text(at)
+    with open(top + "/zz.demo.test/z.pem", "w") as f:
+        f.write(pem)
+    assert s.reload()
+    check_in("4097 keys", s.wait_log("dkim-keys-many", at=at))
+    wait_until(lambda: len(site.dkim("list").splitlines()) == 4096, seconds=30, what="all keys but one")
 
 
 if __name__ == "__main__":

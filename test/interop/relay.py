@@ -2,7 +2,7 @@
 """test/interop/relay.py - attempts of the role relay, behind its walls, at servers that follow a script: which host is tried next, what
 becomes of each recipient, connections that are kept, locks, logins, addresses. The queue is left out: test-relay asks as it does."""
 import os
-import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -10,6 +10,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import internet
 import tap
+from client import wait_until
 from internet import HOLE, Internet, address6
 from remote import Deaf, Remote
 from server import ROOT
@@ -50,6 +51,7 @@ ZONES = {
     "back.test": "@ MX 10 a\n@ MX 20 mail.ours.test.\n@ MX 30 b\na A %s\nb A %s\n" % (A, B),
     "ours.test": "mail A %s\n" % D,
     "loop.test": "@ MX 10 mail.ours.test.\n",
+    "seven.test": "".join("@ MX %d h%d\nh%d A 20.0.1.%d\n" % (n, n, n, 20 + n) for n in range(1, 8)),
     "lame.test": "",
     "failing.test": "",
 }
@@ -230,6 +232,37 @@ def _(net):
         _deliveries, _rcpts, rest = relay("one.test", "bob", options=("-n", "2", "-k"))
         check_equal(rest[:2], ["again ok 1 result ok 1 outstanding %d" % n for n in (1, 2)])
         check_equal(len(a.letters), 2)
+
+
+@case("at most five servers are spoken to in one attempt")
+def _(net):
+    remotes = [Remote("20.0.1.%d" % (20 + n), script={"greeting": "421 4.3.2 busy"}) for n in range(1, 8)]
+    try:
+        check_in("0 waiting 421 4.3.2 h5.seven.test", relay("seven.test", "bob")[1][0])
+        check_equal([len(r.sessions) for r in remotes], [1, 1, 1, 1, 1, 0, 0])
+    finally:
+        for r in remotes:
+            r.close()
+
+
+def answers(host):
+    with socket.socket() as s:
+        return s.connect_ex((host, 25)) == 0
+
+
+JOBS_MAX = 20000  # RELAY_JOBS_MAX
+
+
+@case("results that nobody acknowledges are kept up to a number; then nothing more is begun")
+def _(net):
+    sink = subprocess.Popen([os.path.join(os.path.dirname(PROGRAM), "test-sink"), A, "25"], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: answers(A))
+        _deliveries, _rcpts, rest = relay("one.test", "bob", options=("-q", "-k", "-n", str(JOBS_MAX + 1)))
+        check_equal((rest[:-1], sums(rest)["kept"]), (["outcome try-later"], JOBS_MAX))
+    finally:
+        sink.kill()
+        sink.wait()
 
 
 SOURCES = "source one {\n\taddress 20.0.0.2\n\thelo red.ours.test\n}\nsource two {\n\taddress 20.0.0.3 %s\n}\n" % internet.SENDER6

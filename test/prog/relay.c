@@ -2,9 +2,9 @@
  *
  *     test-relay [-n LETTERS] [-p AT-ONCE] [-s SOURCE] [-r ROUTE] [-f FLAGS] [-g] [-k] [-q] [-l PASSWORD] CONFIG LETTER DOMAIN RECIPIENT...
  *
- * SOURCE as relay_send has it, FLAGS: OUT_* bits, -g: REQUIRETLS, -k: results are not acknowledged, and asked for a second time, -q: only sums, -l: of
- * all routes with a login. A line a recipient: state, code, status, text; before them one of the delivery. Then a line of all: letters, connections,
- * reused, and processor time.
+ * SOURCE as relay_send has it, FLAGS: OUT_* bits, -g: REQUIRETLS, -k: results are not acknowledged, and without -q asked for a second time, -q: only
+ * sums, -l: of all routes with a login. A line a recipient: state, code, status, text; before them one of the delivery. Then a line of all: letters,
+ * connections, reused, and processor time.
  */
 #include "base/clock.h"
 #include "base/file.h"
@@ -85,9 +85,9 @@ static SUSPENDS void letter_main(void *arg)
 			printf("outcome %s\n", outcome_name(o));
 		else if (!run->quiet)
 			show(&reply.delivery);
-		if (run->keep)
+		if (run->keep && !run->quiet)
 			ask_again(run, &m);
-		else if (o == OK)
+		else if (o == OK && !run->keep)
 			ipc_relay_acknowledge_cast(run->link.peer, &(struct ipc_relay_acknowledge){ m.id, 0, 1 });
 		arena_fini(&a);
 	}

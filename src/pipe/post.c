@@ -18,7 +18,7 @@
 
 #include <stdlib.h>
 
-/* The role numbers handles so that their first byte is the shard which made them (role/edge.c relies on it too). */
+/* The role numbers handles so that their first byte is the shard which made them (role/edge_news.c relies on it too). */
 struct link *post_store_of_handle(struct post *p, uint64_t handle)
 {
 	return p->lanes[(handle >> 56) % p->n_lanes].store;

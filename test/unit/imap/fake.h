@@ -1,6 +1,6 @@
 /* test/unit/imap/fake.h - a door, a store and a post for IMAP sessions over memory: one account, few mailboxes, one session.
  *
- * Defines what role/edge.c and the generated wrappers would: a program that includes it links neither. Answers come in small
+ * Defines what role/edge_door.c and the generated wrappers would: a program that includes it links neither. Answers come in small
  * pages and bodies in small pieces, so that short tests meet every seam. Also for the fuzzer of sessions.
  */
 #ifndef SALLYPORT_TEST_FAKE_IMAP_H

@@ -26,8 +26,8 @@ static void check_report_from(struct conf_parser *p, const struct conf *c)
 	ssize_t at = str_rfind(from, '@');
 
 	if (from.n && (at < 1 || (size_t)at + 1 == from.n || at > 64))
-		conf_error(p, conf_line_of(p, conf_setting_find("queue", STR("report_from"))), "report_from \"%s\" is no address; write one of a domain here, as "
-			"tls-reports@%s", from.p, c->hostname.n ? c->hostname.p : "example.org");
+		conf_error(p, conf_line_of(p, conf_setting_find("queue", STR("report_from"))), "report_from \"%s\" is no address; write one of a domain "
+			"here, as tls-reports@%s", from.p, c->hostname.n ? c->hostname.p : "example.org");
 }
 
 static const struct conf_certificate *name_taken(const struct conf *c, size_t before, size_t before_name, struct str name)

@@ -7,7 +7,7 @@
 # Each server takes user1 ... user100@bench.test with the password "pass", and sends ext.test to 127.0.0.1:21026, slow.test to 127.0.0.1:21027:
 #   (echo $BASHPID >/sys/fs/cgroup/cpuacct/ours/cgroup.procs; exec bench/up.sh </dev/null) with
 #   EXTRA='queue { account_rate 0 }; route ext.test { next_hop 127.0.0.1:21026; tls none }; route slow.test { next_hop 127.0.0.1:21027; tls none }'
-# LOAD names the folder of the load generators (smtpload). LETTERS, REPS, SIZE, PER: "20 1".
+# LOAD names the folder of the load generators (smtpload). SLOW=no leaves the last part out. LETTERS, REPS, SIZE, PER: "20 1".
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 sink=${SALLYPORT_BUILD:-$top/build}/test-sink
@@ -67,4 +67,4 @@ for per in ${PER:-20 1}; do
 		for server in "$@"; do IFS=: read -r name port group <<<"$server"; row "$name" "$port" "$group" "$per" "$rep"; done
 	done
 done
-for server in "$@"; do IFS=: read -r name port group <<<"$server"; slow "$name" "$port"; done
+[ "${SLOW:-yes}" = no ] || for server in "$@"; do IFS=: read -r name port group <<<"$server"; slow "$name" "$port"; done

@@ -183,7 +183,7 @@ def _(t):
     c.quit()
     used = t.new.sessions[n:]
     check_equal(([s.taken for s in used], used[0].cipher is not None), ([10], True))
-    check_equal([a["reused"] for a in t.s.attempts("someone@new.test")[-9:]], [True] * 9)
+    check_equal(sorted(a["reused"] for a in t.s.attempts("someone@new.test")[-10:]), [False] + [True] * 9)
     body = "\r\n".join(base64.b64encode(os.urandom(51)).decode() for _ in range(60000)) + "\r\n.\r\n..\r\n"
     t.s.submit("someone@new.test", "large", body=body)
     t.s.submit("someone@exim.test", "large", body=body)

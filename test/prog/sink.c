@@ -63,8 +63,9 @@ static double now(void)
 
 static void tell(const struct sink *k)
 {
-	printf("letters=%llu recipients=%llu connections=%llu open_max=%u octets=%llu span=%.3f first=%.6f last=%.6f\n", (unsigned long long)k->letters,
-	       (unsigned long long)k->recipients, (unsigned long long)k->connections, k->open_max, (unsigned long long)k->octets, k->last - k->first, k->first, k->last);
+	printf("letters=%llu recipients=%llu connections=%llu open_max=%u octets=%llu ", (unsigned long long)k->letters, (unsigned long long)k->recipients,
+	       (unsigned long long)k->connections, k->open_max, (unsigned long long)k->octets);
+	printf("span=%.3f first=%.6f last=%.6f\n", k->last - k->first, k->first, k->last);
 	fflush(stdout);
 }
 

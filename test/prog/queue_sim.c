@@ -4,6 +4,7 @@
  * Afterwards: no recipient whose letter was accepted is left in the queue; one whose server takes letters has got it; more than once only when relay
  * died after it had handed it over; one whose server refuses has got none.
  */
+#include "base/cur.h"
 #include "base/rng.h"
 #include "pipe/outgoing_impl.h"
 #include "sim/world.h"
@@ -57,9 +58,14 @@ static uint64_t pick(struct world_of_queue *q, uint64_t n)
 /* What its server does is in the recipient's name: "l12r3" with the letter's and its own number. */
 static struct rcpt *rcpt_of(struct world_of_queue *q, const struct ipc_addr *a, enum fate *fate)
 {
-	unsigned letter, number;
+	struct cur c = cur_of(a->local);
+	uint32_t letter, number;
 
-	if (sscanf(a->local.p, "l%ur%u", &letter, &number) != 2 || letter >= LETTERS || number >= RCPTS_MAX)
+	cur_need(&c, 'l');
+	letter = cur_u32(&c);
+	cur_need(&c, 'r');
+	number = cur_u32(&c);
+	if (!cur_done(&c) || letter >= LETTERS || number >= RCPTS_MAX)
 		die("queue_sim: not an address of ours");
 	*fate = (enum fate)((letter * 7 + number * 3) % FATES);
 	return &q->rcpts[letter][number];
@@ -195,9 +201,8 @@ static bool put(struct world_of_queue *q, unsigned number)
 
 	arena_init(&a, "put", 1 << 22);
 	for (unsigned i = 0; i < n; i++)
-		rcpts[i] = (struct ipc_addr){ arena_fmt(&q->arena, "l%ur%u%c", number, i, 0), arena_fmt(&q->arena, "d%llu.test", (unsigned long long)pick(q, DESTINATIONS)) };
-	for (unsigned i = 0; i < n; i++)
-		rcpts[i].local.n--;
+		rcpts[i] = (struct ipc_addr){ arena_fmt(&q->arena, "l%ur%u", number, i),
+			arena_fmt(&q->arena, "d%llu.test", (unsigned long long)pick(q, DESTINATIONS)) };
 	o.facts = (struct ipc_out_facts){ .trace = arena_fmt(&q->arena, "trace%u", number), .date_s = sched_wall_us(q->sched) / 1000000,
 		.from = { STR("alice"), STR("demo.test") } };
 	do {

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct smtp_mail mail;
 	struct mail_path path;
 	struct ipc_rcpt_dsn dsn;
-	const struct smtp_offer offer = { 1800000000, 86400, true, true, true };
+	const struct smtp_offer offer = { 1800000000, 86400, true, true, true, true };
 	uint64_t octets;
 	bool last;
 	struct arena a;

@@ -148,6 +148,7 @@ struct conf_queue {
 	bool forwarding;                      /* aliases may lead to addresses elsewhere */
 	bool private_addresses;               /* of other domains' hosts are gone to */
 	bool sts;                             /* MTA-STS is asked for */
+	bool dsn_for_strangers;               /* other servers may ask for reports of success and delay */
 	enum conf_remember remember_starttls; /* hosts that have offered STARTTLS and no longer do */
 	struct str report_from;               /* of TLS reports: an address of ours; empty: none are sent */
 };

@@ -210,6 +210,8 @@ const struct conf_setting conf_settings[] = {
 	{ B, "forwarding", CONF_TYPE_BOOL, AT(queue.forwarding), "yes", .help = "aliases may lead to addresses elsewhere; the sender is rewritten (SRS)" },
 	{ B, "private_addresses", CONF_TYPE_BOOL, AT(queue.private_addresses), "no",
 	  .help = "letters go to private and loopback addresses that other domains' records name; routes go anywhere" },
+	{ B, "dsn_for_strangers", CONF_TYPE_BOOL, AT(queue.dsn_for_strangers), "no",
+	  .help = "DSN and DELIVERBY are offered on port 25 too: other servers may ask for reports of success, which a forged sender turns on others" },
 	{ B, "sts", CONF_TYPE_BOOL, AT(queue.sts), "yes", .help = "other domains' MTA-STS policies are asked for and kept to (RFC 8461)" },
 	{ B, "remember_starttls", CONF_TYPE_ENUM, AT(queue.remember_starttls), "warn", .choices = remember,
 	  .help = "a host that has offered STARTTLS in the last 30 days and no longer does: `warn` logs it and sends without, `yes` keeps the letter until it "

@@ -290,7 +290,7 @@ static enum smtp_reply param_orcpt(struct str value, struct parsing *x)
 
 /* ---- the tables */
 
-enum offer { ALWAYS, HOLD, BY, PRIORITY, REQUIRE_TLS };
+enum offer { ALWAYS, DSN, HOLD, BY, PRIORITY, REQUIRE_TLS };
 
 struct known {
 	struct str keyword;
@@ -303,8 +303,8 @@ static const struct known mail_params[] = {
 	{ STR("BODY"), param_body, ALWAYS },
 	{ STR("AUTH"), param_auth, ALWAYS },
 	{ STR("SMTPUTF8"), param_utf8, ALWAYS },
-	{ STR("RET"), param_ret, ALWAYS },
-	{ STR("ENVID"), param_envid, ALWAYS },
+	{ STR("RET"), param_ret, DSN },
+	{ STR("ENVID"), param_envid, DSN },
 	{ STR("HOLDFOR"), param_holdfor, HOLD },
 	{ STR("HOLDUNTIL"), param_holduntil, HOLD },
 	{ STR("BY"), param_by, BY },
@@ -319,7 +319,7 @@ static const struct known rcpt_params[] = {
 
 static bool is_offered(const struct smtp_offer *o, enum offer what)
 {
-	return what == ALWAYS || (what == HOLD && o->hold_max_s > 0) || (what == BY && o->deliver_by) || (what == PRIORITY && o->priority) ||
+	return what == ALWAYS || (what == DSN && o->dsn) || (what == HOLD && o->hold_max_s > 0) || (what == BY && o->deliver_by) || (what == PRIORITY && o->priority) ||
 		(what == REQUIRE_TLS && o->require_tls);
 }
 

@@ -12,6 +12,7 @@
 struct smtp_offer {
 	int64_t now_s;
 	int64_t hold_max_s; /* FUTURERELEASE, RFC 4865; 0: not offered */
+	bool dsn;	    /* RFC 3461 */
 	bool deliver_by;    /* RFC 2852 */
 	bool priority;      /* MT-PRIORITY, RFC 6710 */
 	bool require_tls;   /* RFC 8689 */

@@ -66,15 +66,16 @@ struct mail_path_limits smtp_path_limits(const struct smtp *s)
 }
 
 /* Whose letters wait, and go before others', is for users to say (RFC 4865, RFC 6710 4); a letter that must not leave TLS has not been
- * without it (RFC 8689 4.1). LMTP is the end of a letter's way. */
+ * without it (RFC 8689 4.1). LMTP is the end of a letter's way. What makes this server write to a sender whom nobody has checked is offered to strangers only
+ * when the operator says so: their own servers report then (RFC 3461 5.2.2). */
 struct smtp_offer smtp_offer(const struct smtp *s)
 {
-	bool users = smtp_is_submission(s);
+	bool users = smtp_is_submission(s), reports = s->d->service != SERVICE_SMTP || s->d->conf->queue.dsn_for_strangers;
 
 	return (struct smtp_offer){
 		.now_s = sched_wall_us(s->d->sched) / 1000000,
 		.hold_max_s = users ? s->d->conf->queue.hold_max_ms / 1000 : 0,
-		.deliver_by = !smtp_is_lmtp(s), .priority = users, .require_tls = s->d->secured,
+		.dsn = reports, .deliver_by = reports && !smtp_is_lmtp(s), .priority = users, .require_tls = s->d->secured,
 	};
 }
 
@@ -107,7 +108,8 @@ static SUSPENDS void say_sending(struct smtp *s)
 	struct stream *st = &s->d->stream;
 	char date[CLOCK_RFC3339_SIZE];
 
-	stream_write(st, STR("250-DSN\r\n"));
+	if (o.dsn)
+		stream_write(st, STR("250-DSN\r\n"));
 	if (o.deliver_by)
 		stream_write(st, STR("250-DELIVERBY\r\n"));
 	if (o.hold_max_s) {

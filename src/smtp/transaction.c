@@ -120,6 +120,8 @@ SUSPENDS void smtp_rcpt_run(struct smtp *s, struct str args)
 	struct ipc_rcpt_dsn dsn;
 	enum smtp_reply r = smtp_rcpt_parse(args, s->utf8, &limits, &s->command, &path, &dsn);
 
+	if (!r && (dsn.notify || dsn.orcpt.n) && !smtp_offer(s).dsn)
+		r = SMTP_PARAM_UNKNOWN;
 	if (!r && s->n_rcpts >= smtp_rcpts_max(s))
 		r = SMTP_MANY_RCPTS;
 	if (!r && over_domains(s, path.domain))

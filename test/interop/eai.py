@@ -178,7 +178,7 @@ def _(s, far, old):
 def main():
     plain = tuple(f for f in FEATURES if f != "SMTPUTF8")
     with Remote("127.0.0.1", free_base(1)) as far, Remote("127.0.0.1", free_base(1), features=plain) as old:
-        s = Server(settings={"queue": {"retry_first": "1s", "retry_max": "1s", "suppress_after": 0}})
+        s = Server(settings={"queue": {"dsn_for_strangers": "yes", "retry_first": "1s", "retry_max": "1s", "suppress_after": 0}})
         s.extra_listeners = ["route %s { next_hop [127.0.0.1]:%d; tls none }" % at for at in (("xn--bcher-kva.test", far.port), ("old.test", old.port))]
         s.write_conf()
         with s:

@@ -14,7 +14,7 @@ from remote import FEATURES, Remote
 from server import Server, free_base
 from tap import case, check_equal, check_in
 
-QUEUE = {"retry_first": "1s", "retry_max": "1s", "suppress_after": 0, "account_rate": 0, "warn_after": "1h", "lifetime": "1h"}
+QUEUE = {"dsn_for_strangers": "yes", "retry_first": "1s", "retry_max": "1s", "suppress_after": 0, "account_rate": 0, "warn_after": "1h", "lifetime": "1h"}
 QUIET_S = 2.0  # for what must not come
 
 

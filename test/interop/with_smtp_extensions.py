@@ -88,6 +88,22 @@ def _(s):
     wait_until(lambda: announced("MAILMAX=100 RCPTMAX=100"), what="the old limits")
 
 
+@case("strangers are not offered reports of success unless the operator says so")
+def _(s):
+    c, features = hello(s)
+    assert not {"DSN", "DELIVERBY"} & {f[4:] for f in features}, features
+    say(c, "MAIL FROM:<x@far.test> RET=HDRS", "555")
+    say(c, "MAIL FROM:<x@far.test> BY=100;N", "555")
+    say(c, "MAIL FROM:<x@far.test>", "250")
+    say(c, "RCPT TO:<alice@demo.test> NOTIFY=SUCCESS", "555")
+    say(c, "RCPT TO:<alice@demo.test> ORCPT=rfc822;y@far.test", "555")
+    say(c, "RCPT TO:<alice@demo.test>", "250")
+    c.close()
+    s.set("queue", dsn_for_strangers="yes")
+    assert s.reload()
+    wait_until(lambda: {"DSN", "DELIVERBY"} <= {f[4:] for f in hello(s)[1]}, what="DSN on port 25")
+
+
 @case("letters in chunks of every size arrive as they were, small ones and one of 5 MB")
 def _(s):
     dice = random.Random(4)

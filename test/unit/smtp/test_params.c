@@ -16,7 +16,7 @@
 #define HOLD_MAX 86400
 
 static struct arena arena;
-static const struct smtp_offer everything = { NOW, HOLD_MAX, true, true, true };
+static const struct smtp_offer everything = { NOW, HOLD_MAX, true, true, true, true };
 
 static enum smtp_reply mail_at(const struct smtp_offer *o, const char *params, struct ipc_wishes *w)
 {
@@ -128,14 +128,14 @@ static void priorities(void **state)
 
 static void only_what_is_offered(void **state)
 {
-	static const char *const unknown[] = { "HOLDFOR=1", "HOLDUNTIL=2027-01-15T09:00:00Z", "BY=1;N", "MT-PRIORITY=1", "REQUIRETLS" };
+	static const char *const unknown[] = { "HOLDFOR=1", "HOLDUNTIL=2027-01-15T09:00:00Z", "BY=1;N", "MT-PRIORITY=1", "REQUIRETLS", "RET=FULL", "ENVID=1" };
 	static const struct smtp_offer nothing = { .now_s = NOW };
 	struct ipc_wishes w;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
 		assert_int_equal(mail_at(&nothing, unknown[i], &w), SMTP_PARAM_UNKNOWN);
-	assert_int_equal(mail_at(&nothing, "RET=FULL ENVID=1", &w), SMTP_FINE);
+	assert_int_equal(mail_at(&nothing, "SIZE=1", &w), SMTP_FINE);
 }
 
 static enum smtp_reply rcpt(const char *params, bool utf8, struct ipc_rcpt_dsn *dsn)

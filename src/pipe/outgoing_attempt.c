@@ -272,6 +272,8 @@ static SUSPENDS void note_failures(struct attempt *x, const struct ipc_delivery 
 		if (m.account && d->rcpts[i].state == RCPT_FAILED && is_dead(&d->rcpts[i]) &&
 			ipc_suppress_note(outgoing_store(x->out, x->job), &m) != OK)
 			log_warning(x->out->post->log, "suppress-failed", "the failure of an address was not noted");
+		if (d->rcpts[i].state == RCPT_FAILED)
+			recent_forget_owners(&x->out->post->recent);
 	}
 }
 
@@ -313,6 +315,16 @@ static bool make_owed(struct attempt *x, const struct ipc_delivery *d)
 	return any;
 }
 
+/* Telling it costs waking it: that waits for the next attempt, of which it hears anyway. */
+static void settled(struct attempt *x)
+{
+	struct outgoing_state *out = x->out;
+
+	if (!out->settled.n)
+		out->settled_ms = outgoing_now_ms(out);
+	*vec_push(&out->settled) = (struct ipc_relay_job){ x->job->id, x->job->group, x->job->attempts };
+}
+
 static SUSPENDS void finish(struct attempt *x, struct ipc_delivery *d)
 {
 	struct outgoing_state *out = x->out;
@@ -326,8 +338,7 @@ static SUSPENDS void finish(struct attempt *x, struct ipc_delivery *d)
 		not_made(x, AGAIN_S); /* relay has the result, for whoever comes after us */
 		return;
 	}
-	if (out->relay->peer) /* A2 */
-		ipc_relay_acknowledge_cast(out->relay->peer, &(struct ipc_relay_acknowledge){ x->job->id, x->job->group, x->job->attempts });
+	settled(x); /* A2 */
 	note_failures(x, d);
 	x->job->n_rcpts = (uint16_t)n_waiting;
 	x->job->owed = false;
@@ -372,6 +383,7 @@ static SUSPENDS enum outcome ask_relay(struct attempt *x, struct ipc_relay_send_
 		.route = x->letter.route, .source = x->source, .prefix = x->letter.prefix, .rcpts = bare_rcpts(x),
 		.n_rcpts = x->letter.n_rcpts, .body = x->body->body };
 
+	outgoing_tell_settled(out, true);
 	return ipc_relay_send_within(out->relay, &m, r, &x->a, RELAY_CALL_MS);
 }
 

@@ -27,6 +27,8 @@ struct outgoing_state {
 	struct task *task;
 	struct gate wake;  /* something may be started that could not before */
 	struct gate ended; /* an attempt, or what is done about a job otherwise */
+	struct VEC(struct ipc_relay_job) settled; /* what relay may forget, to be told with the next attempt or a little later */
+	int64_t settled_ms; /* since when */
 	bool asked_relay;  /* what it still does for an earlier life of ours */
 	unsigned n_tasks, n_tended;
 	uint16_t source_next;
@@ -80,6 +82,8 @@ SUSPENDS bool outgoing_report(struct outgoing_state *out, const struct job *j, c
 /* A result of no attempt (expired, warned of delay) or of one, into store; tries until store answers. False: post is stopping, or the group is gone. */
 SUSPENDS bool sending_settle(struct outgoing_state *out, const struct job *j, uint32_t attempt, int64_t due_s, const struct ipc_delivery *d,
 	uint32_t *left);
+/* Relay is told what it may forget; force: now, not only when it is time. Returns when it will be, NEVER_MS when there is nothing. */
+int64_t outgoing_tell_settled(struct outgoing_state *out, bool force);
 /* What a recipient's new state is owed, given that letter. */
 uint8_t outgoing_owed(const struct outgoing_state *out, const struct ipc_queue_read_reply *letter, const struct ipc_queue_rcpt *r, uint8_t state);
 

@@ -8,6 +8,7 @@
 
 #define TICK_MS 1000 /* between two looks at what is over */
 #define AGAIN_MS 1000
+#define SETTLED_MS 300 /* that relay keeps results that were recorded */
 
 /* ---- what relay still does (L1) */
 
@@ -153,12 +154,30 @@ static SUSPENDS bool load(struct outgoing_state *out, uint8_t lane, struct outst
 	return true;
 }
 
+int64_t outgoing_tell_settled(struct outgoing_state *out, bool force)
+{
+	int64_t due_ms = out->settled_ms + SETTLED_MS;
+
+	if (!out->settled.n)
+		return NEVER_MS;
+	if (!force && outgoing_now_ms(out) < due_ms)
+		return due_ms;
+	for (size_t at = 0; at < out->settled.n && out->relay->peer; at += IPC_RELAY_ACKNOWLEDGE_JOBS_MAX) {
+		size_t n = out->settled.n - at;
+
+		ipc_relay_acknowledge_cast(out->relay->peer,
+			&(struct ipc_relay_acknowledge){ &out->settled.v[at], n < IPC_RELAY_ACKNOWLEDGE_JOBS_MAX ? n : IPC_RELAY_ACKNOWLEDGE_JOBS_MAX });
+	}
+	out->settled.n = 0; /* a relay that is gone has forgotten it all */
+	return NEVER_MS;
+}
+
 /* What it did of letters that are gone. */
 static void forget(struct outgoing_state *out, struct outstanding *o)
 {
-	for (size_t i = 0; i < o->jobs.n && out->relay->peer; i++)
-		ipc_relay_acknowledge_cast(out->relay->peer,
-			&(struct ipc_relay_acknowledge){ o->jobs.v[i].id, o->jobs.v[i].group, o->jobs.v[i].attempt });
+	for (size_t i = 0; i < o->jobs.n; i++)
+		*vec_push(&out->settled) = o->jobs.v[i];
+	outgoing_tell_settled(out, true);
 }
 
 static bool is_current(const struct outgoing_lane *l)
@@ -208,11 +227,14 @@ void outgoing_reread(struct outgoing_state *out)
 
 static int64_t start_due(struct outgoing_state *out)
 {
-	int64_t now_ms = outgoing_now_ms(out), look_ms = NEVER_MS;
+	int64_t now_ms = outgoing_now_ms(out), look_ms = NEVER_MS, tell_ms;
 	struct job *j;
 
 	while ((j = queue_next(&out->queue, now_ms, outgoing_wall_s(out), &look_ms)))
 		attempt_start(attempt_new(out, j, ATTEMPT_NEW));
+	tell_ms = outgoing_tell_settled(out, false);
+	if (tell_ms < look_ms)
+		look_ms = tell_ms;
 	if (out->queue.n_jobs == 0)
 		return look_ms;
 	outgoing_tend(out);
@@ -273,6 +295,7 @@ bool outgoing_stopped(const struct outgoing_state *out)
 void outgoing_close(struct outgoing_state *out)
 {
 	queue_fini(&out->queue);
+	vec_free(&out->settled);
 	free(out->lanes);
 	free(out);
 }

@@ -54,17 +54,6 @@ static bool may_show(struct post *p, struct ipc_call *c, uint64_t handle)
 
 /* ---- the envelope */
 
-#define OWNERS_MAX 10000 /* more are forgotten, all at once: they are asked for again */
-
-static void remember_owner(struct post *p, uint64_t handle, uint64_t account)
-{
-	if (p->owners.n >= OWNERS_MAX) {
-		map_fini(&p->owners);
-		map_init(&p->owners, rng_u64());
-	}
-	map_put(&p->owners, MAP_KEY(handle), (void *)(uintptr_t)account);
-}
-
 static void on_sender(void *ctx, struct ipc_call *c, const void *msg)
 {
 	struct post *p = ctx;
@@ -75,29 +64,31 @@ static void on_sender(void *ctx, struct ipc_call *c, const void *msg)
 	enum outcome o = DENIED;
 
 	if (m->handle && may_show(p, c, m->handle))
-		o = ipc_owns(post_store_of_handle(p, m->handle), &ask, &r, NULL);
-	if (o == OK && r.account)
-		remember_owner(p, m->handle, r.account);
+		o = post_owns(p, &ask, &r);
 	ipc_sender_reply_send(c, o);
 }
 
 /* An address that has refused the account's letters for good, often enough (settings queue.suppress_after, queue.suppress). */
-static SUSPENDS bool is_suppressed(struct post *p, const struct ipc_recipient *m)
+static SUSPENDS bool is_suppressed(struct post *p, struct peer *edge, const struct ipc_recipient *m)
 {
-	uint64_t account = (uint64_t)(uintptr_t)map_get(&p->owners, MAP_KEY(m->handle));
-	struct ipc_suppressed ask = { account, m->rcpt };
+	struct ipc_owns who = { .edge = peer_index(edge), .edge_life = peer_life(edge), .handle = m->handle };
+	struct ipc_suppressed ask = { .rcpt = m->rcpt };
 	struct ipc_suppressed_reply r = { 0 };
+	struct ipc_owns_reply owner;
 
-	if (!account || !p->conf->queue.suppress_after)
+	if (!m->from_null)
+		who.from = m->from;
+	if (!p->conf->queue.suppress_after || post_owns(p, &who, &owner) != OK || !owner.suppresses)
 		return false;
-	return ipc_suppressed(post_store_of_account(p, account), &ask, &r, NULL) == OK && r.until_s > sched_wall_us(p->sched) / 1000000;
+	ask.account = owner.account;
+	return ipc_suppressed(post_store_of_account(p, ask.account), &ask, &r, NULL) == OK && r.until_s > sched_wall_us(p->sched) / 1000000;
 }
 
-static SUSPENDS enum outcome elsewhere(struct post *p, const struct ipc_recipient *m)
+static SUSPENDS enum outcome elsewhere(struct post *p, struct peer *edge, const struct ipc_recipient *m)
 {
 	if (!post_takes_elsewhere(p, m->handle != 0, &m->rcpt))
 		return DENIED;
-	return m->handle && is_suppressed(p, m) ? FAILED : OK;
+	return m->handle && is_suppressed(p, edge, m) ? FAILED : OK;
 }
 
 static void on_recipient(void *ctx, struct ipc_call *c, const void *msg)
@@ -109,16 +100,15 @@ static void on_recipient(void *ctx, struct ipc_call *c, const void *msg)
 	enum outcome o = DENIED;
 
 	if (may_show(p, c, m->handle))
-		o = ipc_resolve(post_store_of_address(p, &m->rcpt), &ask, &r, call_arena(c));
+		o = m->handle ? post_resolve_users(p, &ask, &r, call_arena(c)) : ipc_resolve(post_store_of_address(p, &m->rcpt), &ask, &r, call_arena(c));
 	if (o == OK && r.n_targets == 0)
 		o = NO_SUCH;
 	if (o == NO_SUCH) {
 		struct ipc_addr behind;
 
 		o = post_reverse(p, &m->rcpt, m->from_null, call_arena(c), &behind);
-	}
-	else if (o == DENIED && may_show(p, c, m->handle))
-		o = elsewhere(p, m);
+	} else if (o == DENIED && may_show(p, c, m->handle))
+		o = elsewhere(p, call_peer(c), m);
 	ipc_recipient_reply_send(c, o);
 }
 
@@ -363,7 +353,7 @@ struct post *post_new(const struct post_opts *o)
 	p->signers = signers_new(&(struct signers_opts){ p->sched, p->log, p->conf, o->keys, o->relay });
 	for (size_t i = 0; i < o->n_stores; i++)
 		post_lane_open(&p->lanes[i], p, &o->stores[i]);
-	map_init(&p->owners, rng_u64());
+	recent_init(&p->recent);
 	outgoing_open(p, o->relay);
 	p->tls_reports = tls_reports_open(p, o->relay);
 	return p;
@@ -406,7 +396,7 @@ void post_free(struct post *p)
 	signers_free(p->signers);
 	outgoing_close(p->outgoing);
 	tls_reports_free(p->tls_reports);
-	map_fini(&p->owners);
+	recent_fini(&p->recent);
 	free(p->lanes);
 	free(p->scans);
 	explicit_bzero(&p->srs, sizeof p->srs);

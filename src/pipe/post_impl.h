@@ -7,6 +7,7 @@
 #include "check/srs.h"
 #include "ipc_gen.h"
 #include "pipe/post.h"
+#include "pipe/recent.h"
 
 #define POST_LETTERS_MAX 2000 /* letters and appends under way; more are asked to come later */
 
@@ -53,7 +54,7 @@ struct post {
 	struct srs_key srs; /* of rewritten senders, once store was asked for it */
 	bool has_srs;
 	struct tls_reports *tls_reports;
-	struct map owners; /* accounts by handle, as store said; for questions that harm nobody when they are about another */
+	struct recent recent;
 	struct body_budget budget;
 	bool stopping;
 	struct ipc_service service;

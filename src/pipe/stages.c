@@ -35,7 +35,7 @@ SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 		return OK;
 	if (!l->m->from_null)
 		m.from = l->m->from;
-	o = ipc_owns(post_store_of_handle(l->post, m.handle), &m, &r, NULL);
+	o = post_owns(l->post, &m, &r);
 	l->account = o == OK ? r.account : 0;
 	l->sender = o == OK && r.sent_copy && !l->m->from_null ? r.account : 0;
 	return o == UNANSWERED ? TRY_LATER : o;
@@ -90,7 +90,8 @@ static SUSPENDS enum outcome resolve_each(struct pipe_letter *l, struct map *see
 	for (size_t i = 0; i < l->m->n_rcpts; i++) {
 		struct ipc_resolve m = { .rcpt = l->m->rcpts[i], .size = l->m->body.size };
 		struct ipc_resolve_reply r;
-		enum outcome o = ipc_resolve(post_store_of_address(l->post, &m.rcpt), &m, &r, l->a);
+		enum outcome o = l->submission ? post_resolve_users(l->post, &m, &r, l->a) :
+						 ipc_resolve(post_store_of_address(l->post, &m.rcpt), &m, &r, l->a);
 
 		if (o == NO_SUCH && l->m->from_null) {
 			o = resolve_back(l, seen, &l->m->rcpts[i]);

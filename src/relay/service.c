@@ -209,12 +209,14 @@ static void on_acknowledge(void *ctx, struct ipc_call *call, const void *msg)
 {
 	struct relay *r = ctx;
 	const struct ipc_relay_acknowledge *m = msg;
-	struct ipc_relay_job id = { .id = m->id, .group = m->group, .attempt = m->attempt };
-	struct relay_job *j = job_find(r, &id);
 
 	(void)call;
-	if (j && j->done)
-		job_forget(r, j);
+	for (size_t i = 0; i < m->n_jobs; i++) {
+		struct relay_job *j = job_find(r, &m->jobs[i]);
+
+		if (j && j->done)
+			job_forget(r, j);
+	}
 }
 
 /* after: how many of the list the asker has; it acknowledges none of them before it has all. */

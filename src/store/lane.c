@@ -186,6 +186,21 @@ enum outcome lane_commit(struct shard *s)
 	return wait_for(s, partition_stage(&s->lane.part));
 }
 
+enum outcome lane_commit_later(struct shard *s)
+{
+	struct lane *l = &s->lane;
+	uint64_t serial = partition_stage_later(&l->part);
+	struct gate *gates[] = { &l->part.moved };
+	uint32_t life = l->life;
+
+	if (!l->part.under_way)
+		task_wait(s->sched, gates, 1, sched_now_ms(s->sched) + LANE_LATER_MS);
+	if (l->life != life)
+		return TRY_LATER;
+	partition_push(&l->part);
+	return wait_for(s, serial);
+}
+
 enum outcome lane_wait(struct shard *s)
 {
 	return wait_for(s, s->lane.part.staged);

@@ -469,7 +469,7 @@ enum outcome outgoing_settle(struct shard *s, const struct ipc_queue_settle *q, 
 	if (!is_delay_alone(q, &e))
 		note(&g, &e);
 	put_group(&g);
-	o = lane_commit(s);
+	o = lane_commit_later(s);
 	if (o == OK)
 		note_taken(&g, &e);
 	return o;

@@ -75,11 +75,21 @@ static void go(struct partition *p)
 	engine_commit(p->port, b);
 }
 
+uint64_t partition_stage_later(struct partition *p)
+{
+	return ++p->staged;
+}
+
+void partition_push(struct partition *p)
+{
+	if (!p->under_way && !p->dead && p->staged > p->durable)
+		go(p);
+}
+
 uint64_t partition_stage(struct partition *p)
 {
 	p->staged++;
-	if (!p->under_way && !p->dead)
-		go(p);
+	partition_push(p);
 	return p->staged;
 }
 

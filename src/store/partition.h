@@ -40,6 +40,9 @@ void partition_fini(struct partition *p); /* nothing may be under way; what was 
 struct engine_batch *partition_batch(struct partition *p);
 /* What was added to the forming batch may go. Returns its serial. */
 uint64_t partition_stage(struct partition *p);
+/* The same for what nobody waits for in a hurry: it goes with the next that is staged, or when partition_push is called. */
+uint64_t partition_stage_later(struct partition *p);
+void partition_push(struct partition *p);
 /* Suspends until the serial is durable. False: it will not be (dead), or the task was cancelled; nothing may be told then. */
 SUSPENDS bool partition_wait(struct partition *p, uint64_t serial) MUST_USE;
 static inline bool partition_busy(const struct partition *p)

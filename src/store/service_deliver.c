@@ -6,6 +6,7 @@
 #include "store/sent.h"
 #include "store/service.h"
 #include "store/settings.h"
+#include "store/suppression.h"
 
 #include "ipc/words.h"
 
@@ -189,6 +190,7 @@ void serve_owns(void *ctx, struct ipc_call *c, const void *msg)
 		r.account = a->id;
 		o = (!q->from.local.n && !q->from.domain.n) || directory_leads_to(&s->directory, &q->from, a->id) ? OK : DENIED;
 		r.sent_copy = o == OK && copies_sent(a);
+		r.suppresses = o == OK && suppression_any(&s->shard, a->id);
 		account_put(a);
 	}
 	ipc_owns_reply_send(c, o, &r);

@@ -66,6 +66,22 @@ int64_t suppression_until(struct shard *s, uint64_t account, const struct ipc_ad
 	return found && row.until_s > shard_now_s(s) ? row.until_s : 0;
 }
 
+static bool seen(void *arg, const struct engine_row *row)
+{
+	(void)row;
+	*(bool *)arg = true;
+	return false;
+}
+
+bool suppression_any(struct shard *s, uint64_t account)
+{
+	struct engine_range r = { .partition = account, .from = STR("N"), .to = STR("O") };
+	bool any = false;
+
+	engine_range(s->port, &r, seen, &any);
+	return any;
+}
+
 /* ---- changes */
 
 static void put_row(struct account *a, struct str key, const struct suppression_row *row)

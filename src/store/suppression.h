@@ -20,6 +20,7 @@ bool suppression_row_decode(struct str v, struct suppression_row *out);
 
 /* Until when the address is refused; 0: it is not. */
 int64_t suppression_until(struct shard *s, uint64_t account, const struct ipc_addr *rcpt);
+bool suppression_any(struct shard *s, uint64_t account); /* there is a row at all */
 /* A letter failed for good, or was taken. An account that is gone has nothing noted. */
 SUSPENDS enum outcome suppression_note(struct directory *d, const struct ipc_suppress_note *q) MUST_USE;
 /* NO_SUCH account, or nothing of that address. */

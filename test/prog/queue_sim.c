@@ -142,19 +142,25 @@ static void on_send(void *ctx, struct ipc_call *c, const void *msg)
 	answer(c, k);
 }
 
-static void on_acknowledge(void *ctx, struct ipc_call *c, const void *msg)
+static void forget(struct world_of_queue *q, const struct ipc_relay_job *job)
 {
-	const struct ipc_relay_acknowledge *m = msg;
-	struct world_of_queue *q = ctx;
-	struct kept *k = kept_find(q, m->id, m->group, m->attempt);
+	struct kept *k = kept_find(q, job->id, job->group, job->attempt);
 
-	(void)c;
 	for (size_t i = 0; k && i < q->kept.n; i++)
 		if (q->kept.v[i] == k) {
 			vec_remove(&q->kept, i);
 			break;
 		}
 	free(k);
+}
+
+static void on_acknowledge(void *ctx, struct ipc_call *c, const void *msg)
+{
+	const struct ipc_relay_acknowledge *m = msg;
+
+	(void)c;
+	for (size_t i = 0; i < m->n_jobs; i++)
+		forget(ctx, &m->jobs[i]);
 }
 
 static void on_outstanding(void *ctx, struct ipc_call *c, const void *msg)
@@ -184,7 +190,7 @@ static void kill_relay(struct world_of_queue *q)
 	q->life++;
 	peer_close(q->relay_end);
 	while (q->kept.n)
-		q->kept.n--; /* those that run hold their own */
+		free(q->kept.v[--q->kept.n]); /* those that run see that it is another life, and do not touch theirs */
 	task_sleep(q->sched, 50);
 	join_relay(q);
 }
@@ -290,6 +296,7 @@ static void world_main(void *arg)
 static unsigned world(uint64_t seed, bool *ok)
 {
 	struct world_of_queue *q = mem_new(struct world_of_queue);
+	unsigned n_bad;
 
 	q->seed = seed * 2654435761u + 1;
 	arena_init(&q->arena, "queue_sim", 1 << 22);
@@ -299,8 +306,14 @@ static unsigned world(uint64_t seed, bool *ok)
 	*ok = q->n_bad == 0;
 	printf("# seed %llu: %u attempts, relay died %u times, %u recipients got it more than once\n", (unsigned long long)seed, q->n_sends,
 		q->n_deaths, q->n_twice);
+	n_bad = q->n_bad;
+	while (q->kept.n)
+		free(q->kept.v[--q->kept.n]);
+	vec_free(&q->kept);
 	arena_fini(&q->arena);
-	return q->n_bad;
+	sched_free(q->sched);
+	free(q);
+	return n_bad;
 }
 
 int main(int argc, char **argv)

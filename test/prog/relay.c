@@ -88,7 +88,7 @@ static SUSPENDS void letter_main(void *arg)
 		if (run->keep && !run->quiet)
 			ask_again(run, &m);
 		else if (o == OK && !run->keep)
-			ipc_relay_acknowledge_cast(run->link.peer, &(struct ipc_relay_acknowledge){ m.id, 0, 1 });
+			ipc_relay_acknowledge_cast(run->link.peer, &(struct ipc_relay_acknowledge){ &(struct ipc_relay_job){ m.id, 0, 1 }, 1 });
 		arena_fini(&a);
 	}
 	run->n_ended++;

@@ -319,8 +319,8 @@ static const struct known rcpt_params[] = {
 
 static bool is_offered(const struct smtp_offer *o, enum offer what)
 {
-	return what == ALWAYS || (what == DSN && o->dsn) || (what == HOLD && o->hold_max_s > 0) || (what == BY && o->deliver_by) || (what == PRIORITY && o->priority) ||
-		(what == REQUIRE_TLS && o->require_tls);
+	return what == ALWAYS || (what == DSN && o->dsn) || (what == HOLD && o->hold_max_s > 0) || (what == BY && o->deliver_by) ||
+		(what == PRIORITY && o->priority) || (what == REQUIRE_TLS && o->require_tls);
 }
 
 /* The place of a parameter in the table, or n. */

@@ -49,7 +49,8 @@ static inline void fake_open(struct fake *f)
 	memset(f, 0, sizeof *f);
 	fake_now = f;
 	conf_errors_init(&errs);
-	die_unless(conf_parse(STR("hostname mx.demo.test\nlisten smtp { }\nlimits { message_size 64K\nsmtp_errors 5 }\nqueue { dsn_for_strangers yes }\n"), "fake",
+	die_unless(conf_parse(STR("hostname mx.demo.test\nlisten smtp { }\nlimits { message_size 64K\nsmtp_errors 5 }\n"
+		"queue { dsn_for_strangers yes }\n"), "fake",
 		&f->conf, &errs), "fake configuration");
 	conf_errors_fini(&errs);
 	f->sched = sched_new(&o);

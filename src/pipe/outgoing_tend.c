@@ -147,6 +147,7 @@ static SUSPENDS void tend_main(void *arg)
 	if (o == NO_SUCH || (done && !any_waits(t))) {
 		queue_remove(&out->queue, t->job);
 	} else {
+		t->job->untended = !done;
 		t->job->due_s = done ? t->due_s : outgoing_wall_s(out) + AGAIN_S;
 		queue_place(&out->queue, t->job, JOB_LATER, outgoing_now_ms(out), outgoing_wall_s(out));
 	}
@@ -163,7 +164,7 @@ static void start(void *ctx, struct job *j)
 	struct outgoing_state *out = ctx;
 	struct tended *t;
 
-	if (out->n_tended >= TENDED_MAX || (j->owed && j->due_s > outgoing_wall_s(out)))
+	if (out->n_tended >= TENDED_MAX || ((j->owed || j->untended) && j->due_s > outgoing_wall_s(out)))
 		return; /* the next round finds it again */
 	t = mem_new(struct tended);
 	*t = (struct tended){ .out = out, .job = j, .due_s = j->due_s };

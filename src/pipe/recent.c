@@ -50,28 +50,40 @@ static void keep(struct map *m, struct str key, void *value)
 	map_put(m, key, value);
 }
 
-SUSPENDS enum outcome post_owns(struct post *p, const struct ipc_owns *m, struct ipc_owns_reply *r)
+static void key_of(const struct ipc_owns *m, struct buf *out)
 {
-	int64_t now = sched_now_ms(p->sched);
+	buf_init(out, 1000);
+	buf_addf(out, "%u %u %llu %.*s@%.*s", m->edge, m->edge_life, (unsigned long long)m->handle, STR_ARG(m->from.local), STR_ARG(m->from.domain));
+}
+
+SUSPENDS enum outcome post_owns_now(struct post *p, const struct ipc_owns *m, struct ipc_owns_reply *r)
+{
+	enum outcome o = ipc_owns(post_store_of_handle(p, m->handle), m, r, NULL);
 	struct recent_owner *known;
-	enum outcome o = OK;
 	struct buf key;
 
-	buf_init(&key, 1000);
-	buf_addf(&key, "%u %u %llu %.*s@%.*s", m->edge, m->edge_life, (unsigned long long)m->handle, STR_ARG(m->from.local), STR_ARG(m->from.domain));
-	known = map_get(&p->recent.owners, buf_str(&key));
-	if (known && now - known->at_ms < RECENT_MS) {
-		*r = known->reply;
-	} else {
-		o = ipc_owns(post_store_of_handle(p, m->handle), m, r, NULL);
-		if (o == OK) { /* R1 */
-			known = mem_new(struct recent_owner);
-			*known = (struct recent_owner){ now, *r };
-			keep(&p->recent.owners, buf_str(&key), known);
-		}
-	}
+	if (o != OK) /* R1 */
+		return o;
+	known = mem_new(struct recent_owner);
+	*known = (struct recent_owner){ sched_now_ms(p->sched), *r };
+	key_of(m, &key);
+	keep(&p->recent.owners, buf_str(&key), known);
 	buf_fini(&key);
-	return o;
+	return OK;
+}
+
+SUSPENDS enum outcome post_owns(struct post *p, const struct ipc_owns *m, struct ipc_owns_reply *r)
+{
+	const struct recent_owner *known;
+	struct buf key;
+
+	key_of(m, &key);
+	known = map_get(&p->recent.owners, buf_str(&key));
+	buf_fini(&key);
+	if (!known || sched_now_ms(p->sched) - known->at_ms >= RECENT_MS)
+		return post_owns_now(p, m, r);
+	*r = known->reply;
+	return OK;
 }
 
 SUSPENDS enum outcome post_resolve_users(struct post *p, const struct ipc_resolve *m, struct ipc_resolve_reply *r, struct arena *a)

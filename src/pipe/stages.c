@@ -35,7 +35,7 @@ SUSPENDS enum outcome pipe_admit(struct pipe_letter *l)
 		return OK;
 	if (!l->m->from_null)
 		m.from = l->m->from;
-	o = post_owns(l->post, &m, &r);
+	o = post_owns_now(l->post, &m, &r);
 	l->account = o == OK ? r.account : 0;
 	l->sender = o == OK && r.sent_copy && !l->m->from_null ? r.account : 0;
 	return o == UNANSWERED ? TRY_LATER : o;

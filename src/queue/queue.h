@@ -36,6 +36,7 @@ struct job {
 	uint8_t priority; /* PRIORITY_OF_NORMAL and the MT-PRIORITY */
 	bool owed : 1;	  /* a report about it is to be made */
 	bool warned : 1;  /* its sender was told of the delay, or is not to be */
+	bool untended : 1; /* what was to be done about it could not be: not again before due_s */
 	bool lost : 1;	  /* not seen in the lane when it was read again */
 };
 _Static_assert(sizeof(struct job) == 64, "there may be a million of them");

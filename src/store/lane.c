@@ -186,6 +186,11 @@ enum outcome lane_commit(struct shard *s)
 	return wait_for(s, partition_stage(&s->lane.part));
 }
 
+void lane_hurry(struct shard *s)
+{
+	s->lane.hurried_ms = sched_now_ms(s->sched);
+}
+
 enum outcome lane_commit_later(struct shard *s)
 {
 	struct lane *l = &s->lane;
@@ -193,7 +198,7 @@ enum outcome lane_commit_later(struct shard *s)
 	struct gate *gates[] = { &l->part.moved };
 	uint32_t life = l->life;
 
-	if (!l->part.under_way)
+	if (!l->part.under_way && sched_now_ms(s->sched) - l->hurried_ms < LANE_LATER_MS)
 		task_wait(s->sched, gates, 1, sched_now_ms(s->sched) + LANE_LATER_MS);
 	if (l->life != life)
 		return TRY_LATER;

@@ -18,7 +18,9 @@ struct key lane_ref(const struct shard *s, uint64_t blob, uint64_t id); /* of a 
 struct engine_batch *lane_batch(struct shard *s);
 /* What was added to the batch goes; OK when it is durable, else TRY_LATER. */
 SUSPENDS enum outcome lane_commit(struct shard *s) MUST_USE;
-/* The same for what no client waits for: it may go with what others commit within LANE_LATER_MS. */
+/* Before lane_commit: a client waits for it, and more may come. */
+void lane_hurry(struct shard *s);
+/* The same for what no client waits for: while letters come in it goes with their commits, within LANE_LATER_MS. */
 #define LANE_LATER_MS 5
 SUSPENDS enum outcome lane_commit_later(struct shard *s) MUST_USE;
 /* OK when all that was staged so far is durable, else TRY_LATER. */

@@ -249,6 +249,7 @@ enum outcome outgoing_send(struct shard *s, const struct ipc_queue_send *q, stru
 	if (!shard_has_room(s))
 		return NO_ROOM;
 	o = put_new(s, q, &r->id);
+	lane_hurry(s);
 	return o == OK ? lane_commit(s) : o;
 }
 

@@ -23,6 +23,7 @@ struct lane {
 	uint64_t next;		   /* id */
 	struct VEC(uint64_t) busy; /* ids that are being delivered */
 	bool open;
+	int64_t hurried_ms;	   /* when somebody last committed whom a client waits for */
 	uint32_t life;		 /* counts its failed commits */
 	struct map rows;	 /* staged and not durable (store/lane.h), by key */
 	struct node staged;	 /* the same, in the order of their serials */

@@ -267,6 +267,9 @@ const struct command ctl_queue_commands[] = {
 		"last reply; the other commands say WHICH likewise", 0, WORDS_MAX, ONLINE, queue_list },
 	{ "queue show", "ID|TRACE [--json]", "a letter, and every attempt to send it", 1, 2, ONLINE, queue_show },
 	{ "queue count", WHICH, "the queue by domain: letters, recipients, held, bytes, oldest, next attempt, last reply", 0, WORDS_MAX, ONLINE, queue_count },
+	{ "queue sites", "[--json]",
+		"the hosts that letters go to where something is due or wrong: domains whose mail goes there, letters that are due, connections, how many "
+		"are allowed at once, failures in a row, how long nothing is tried", 0, 1, ONLINE, queue_sites },
 	{ "queue history", WHICH, "what became of letters: time, id, attempt, sender, recipient, result, server, lock, trace, reply", 0, WORDS_MAX, ONLINE,
 		queue_history },
 	{ "queue hold", WHICH_OR_ALL,

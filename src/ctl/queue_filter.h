@@ -26,5 +26,6 @@ typedef bool queue_event_fn(void *ctx, const struct ipc_history_entry *e);
 enum outcome queue_history_walk(const struct queue_ask *q, queue_event_fn *each, void *ctx) MUST_USE;
 
 int queue_count(struct ctl *c); /* the command, in queue_count.c */
+int queue_sites(struct ctl *c); /* likewise */
 
 #endif

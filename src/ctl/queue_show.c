@@ -28,7 +28,8 @@ static const char *const locks[LOCK_COUNT] = {
 	[LOCK_DANE] = "dane",
 };
 static const char *const reports[] = { [REPORT_NONE] = "none", [REPORT_FAILURE] = "failure", [REPORT_DELAY] = "delay", [REPORT_RELAYED] = "relayed" };
-static const char *const feedbacks[] = { [FEEDBACK_FINE] = "fine", [FEEDBACK_SLOW] = "slow", [FEEDBACK_DOWN] = "down", [FEEDBACK_LOCAL] = "local" };
+static const char *const feedbacks[] = { [FEEDBACK_FINE] = "fine", [FEEDBACK_SLOW] = "slow", [FEEDBACK_DOWN] = "down", [FEEDBACK_LOCAL] = "local",
+	[FEEDBACK_DOMAIN] = "policy", [FEEDBACK_NONE] = "none" };
 static const char *const flag_names[] = { "tls-optional", "report", "forwarded", "relayed", "8bit-header", "8bit-body" }; /* OUT_*, by bit */
 
 #define NAME(names, i) ((size_t)(i) < sizeof(names) / sizeof *(names) && (names)[i] ? (names)[i] : "?")

@@ -147,12 +147,15 @@ enum tlsrpt_result {
 	TLSRPT_STS_WEBPKI_INVALID,
 	TLSRPT_RESULT_COUNT
 };
-/* delivery.feedback: what it says of the destination. */
+/* delivery.feedback: what it says of the hosts that were gone to, or of the domain. The least is the news of an attempt that met several. The numbers
+ * are in store. */
 enum feedback {
 	FEEDBACK_FINE,	 /* it answers; refusals of single recipients too */
 	FEEDBACK_SLOW,	 /* 4xx to a connection, a sender or a letter: it has enough for now */
 	FEEDBACK_DOWN,	 /* no connection, or it was lost */
 	FEEDBACK_LOCAL,	 /* nothing is known of it: our resolver or we failed */
+	FEEDBACK_DOMAIN, /* what stands in the way is said of this domain alone: how its way is to be locked */
+	FEEDBACK_NONE,	 /* no news */
 };
 
 /* System flags of a message. \Recent is kept a message as "not yet shown to a session that may write" and reported a session. */

@@ -19,7 +19,8 @@ struct part {
 	struct ipc_queue_send m;
 	struct str *domains;
 	struct ipc_out_rcpt *rcpts;
-	struct destination **reserved; /* one for each domain, when the first attempts are made at once */
+	struct site **reserved; /* for each domain, when the first attempts are made at once; NULL: it goes along with an earlier one */
+	uint32_t *with;		/* which one; or the domain itself */
 	uint8_t lane;
 };
 
@@ -99,24 +100,36 @@ static void give_back(struct part *p)
 	struct outgoing_state *out = p->out;
 
 	for (size_t i = 0; p->reserved && i < p->m.n_domains; i++)
-		queue_unreserve(&out->queue, p->reserved[i], outgoing_now_ms(out), outgoing_wall_s(out));
+		if (p->reserved[i])
+			queue_unreserve(&out->queue, p->reserved[i], outgoing_now_ms(out));
 	p->reserved = NULL;
-	p->m.attempt = 0;
 }
 
-static bool may_all_start(struct part *p)
+/* The first domain whose letters go where those of number i go, in one transaction; i itself when there is none. */
+static uint32_t goes_with(struct part *p, const struct site **joining, uint32_t i)
 {
-	struct outgoing_state *out = p->out;
-	const struct ipc_out_facts *f = &p->m.facts;
-	int64_t now = outgoing_now_ms(out);
+	joining[i] = queue_joining_site(&p->out->queue, (struct queue_to){ p->domains[i], STR("") }, outgoing_now_ms(p->out));
+	for (uint32_t k = 0; joining[i] && k < i; k++)
+		if (joining[k] == joining[i])
+			return k;
+	return i;
+}
 
-	if (!out->task || !out->asked_relay || !out->relay->peer || f->wishes.hold_until_s > outgoing_wall_s(out))
-		return false;
-	if (out->queue.n_running + p->m.n_domains > out->post->conf->queue.connections_max)
-		return false;
-	for (size_t i = 0; i < p->m.n_domains; i++)
-		if (!queue_may_start(&out->queue, p->domains[i], f->account, (uint32_t)p->n, now))
+static bool reserve_all(struct part *p)
+{
+	const struct site **joining = arena_array(p->a, p->m.n_domains, sizeof *joining);
+
+	p->reserved = arena_array(p->a, p->m.n_domains, sizeof *p->reserved);
+	p->with = arena_array(p->a, p->m.n_domains, sizeof *p->with);
+	for (uint32_t i = 0; i < p->m.n_domains; i++) {
+		p->with[i] = goes_with(p, joining, i);
+		if (p->with[i] != i)
+			continue;
+		p->reserved[i] = queue_reserve(&p->out->queue, (struct queue_to){ p->domains[i], STR("") }, p->m.facts.account, (uint32_t)p->n,
+			outgoing_now_ms(p->out));
+		if (!p->reserved[i])
 			return false;
+	}
 	return true;
 }
 
@@ -124,17 +137,18 @@ static void reserve(struct part *p)
 {
 	struct outgoing_state *out = p->out;
 
-	if (out->post->conf->queue.source_rate_max || !may_all_start(p))
+	if (!out->task || !out->asked_relay || !out->relay->peer || p->m.facts.wishes.hold_until_s > outgoing_wall_s(out) ||
+		out->post->conf->queue.source_rate_max)
 		return;
-	p->reserved = arena_array(p->a, p->m.n_domains, sizeof(struct destination *));
-	for (size_t i = 0; i < p->m.n_domains; i++)
-		p->reserved[i] = queue_reserve(&out->queue, p->domains[i], outgoing_now_ms(out));
-	p->m.attempt = 1;
+	if (reserve_all(p))
+		p->m.attempt = 1;
+	else
+		give_back(p);
 }
 
 static struct str dup(struct attempt *x, struct str s)
 {
-	return arena_dup(&x->a, s);
+	return arena_dup(x->a, s);
 }
 
 static struct ipc_addr dup_addr(struct attempt *x, const struct ipc_addr *a)
@@ -146,7 +160,7 @@ static struct ipc_addr dup_addr(struct attempt *x, const struct ipc_addr *a)
 static void fill_letter(struct attempt *x, const struct part *p, uint32_t group)
 {
 	struct ipc_queue_read_reply *l = &x->letter;
-	struct ipc_queue_rcpt *v = arena_array(&x->a, p->n, sizeof *v);
+	struct ipc_queue_rcpt *v = arena_array(x->a, p->n, sizeof *v);
 
 	l->facts = p->m.facts;
 	l->facts.trace = dup(x, l->facts.trace);
@@ -167,16 +181,22 @@ static void fill_letter(struct attempt *x, const struct part *p, uint32_t group)
 	x->read = true;
 }
 
-static void start_first(struct part *p, struct job *j, struct shared_body *body)
+/* The site counts for the first of those that go together. */
+static void add_first(struct part *p, struct job *j, struct joint **joints, struct shared_body *body)
 {
-	struct attempt *x = attempt_new(p->out, j, ATTEMPT_BEGUN);
+	uint32_t with = p->with[j->group];
+	struct joint *joint = joints[with];
+	struct site *site = NULL;
 
-	fill_letter(x, p, j->group);
-	if (body) {
-		body->n_users++;
-		x->body = body;
+	if (!joint) {
+		joint = joints[with] = joint_new(p->out);
+		joint->body = body;
+		if (body)
+			body->n_users++;
+		site = p->reserved[with];
+		p->reserved[with] = NULL;
 	}
-	attempt_start(x);
+	fill_letter(joint_add(joint, j, site, ATTEMPT_BEGUN), p, j->group);
 }
 
 /* O3. */
@@ -185,6 +205,7 @@ static void add_jobs(struct part *p, uint64_t id)
 	struct outgoing_state *out = p->out;
 	const struct ipc_out_facts *f = &p->m.facts;
 	struct shared_body *body = p->m.attempt ? shared_body_new(&out->post->budget, &p->o->body) : NULL;
+	struct joint **joints = arena_array(p->a, p->m.n_domains, sizeof *joints);
 
 	for (uint32_t i = 0; i < p->m.n_domains; i++) {
 		struct job j = { .id = id, .group = i, .account = f->account, .lane = p->lane, .attempts = p->m.attempt, .n_rcpts = n_in_group(p, i),
@@ -195,10 +216,14 @@ static void add_jobs(struct part *p, uint64_t id)
 
 		if (queue_find(&out->queue, id, i)) /* the lane was read meanwhile */
 			continue;
-		added = queue_add(&out->queue, &j, p->domains[i], outgoing_now_ms(out), outgoing_wall_s(out));
+		added = queue_add(&out->queue, &j, (struct queue_to){ p->domains[i], STR("") }, outgoing_now_ms(out), outgoing_wall_s(out));
 		if (p->m.attempt)
-			start_first(p, added, body);
+			add_first(p, added, joints, body);
 	}
+	for (uint32_t i = 0; i < p->m.n_domains; i++)
+		if (joints[i])
+			joint_start(joints[i]);
+	give_back(p);
 	shared_body_put(body);
 	gate_open(out->post->sched, &out->wake);
 }
@@ -225,12 +250,6 @@ static SUSPENDS enum outcome put_part(struct part *p)
 		if (o == OK || o == UNANSWERED)
 			outgoing_reread(p->out); /* there may be a letter in the lane that we do not know of */
 		return o;
-	}
-	if (p->reserved) {
-		uint8_t attempt = p->m.attempt;
-
-		give_back(p);
-		p->m.attempt = attempt;
 	}
 	add_jobs(p, r.id);
 	return OK;
@@ -266,7 +285,7 @@ static bool is_busy(const struct job *j)
 }
 
 /* What is held stays held, with another route too, until it is released. */
-static void follow(struct outgoing_state *out, struct job *j, unsigned what, bool was_held)
+static void follow(struct outgoing_state *out, struct job *j, unsigned what, struct str route, bool was_held)
 {
 	int64_t now_s = outgoing_wall_s(out);
 	bool held = what == QUEUE_HOLD || (was_held && what != QUEUE_RELEASE);
@@ -275,10 +294,12 @@ static void follow(struct outgoing_state *out, struct job *j, unsigned what, boo
 		queue_remove(&out->queue, j);
 		return;
 	}
+	if (what == QUEUE_REROUTE)
+		queue_reroute(&out->queue, j, route, outgoing_now_ms(out));
 	if (what != QUEUE_HOLD)
 		j->due_s = now_s;
 	if (what == QUEUE_RETRY || what == QUEUE_REROUTE)
-		queue_unpause(j->to);
+		queue_unpause(&out->queue, j->to, outgoing_now_ms(out), now_s);
 	queue_place(&out->queue, j, held ? JOB_HELD : JOB_LATER, outgoing_now_ms(out), now_s);
 	gate_open(out->post->sched, &out->wake);
 }
@@ -298,7 +319,7 @@ SUSPENDS enum outcome sending_change(struct post *p, uint64_t id, uint32_t group
 	queue_place(&out->queue, j, JOB_NOWHERE, outgoing_now_ms(out), outgoing_wall_s(out));
 	o = ipc_queue_change(outgoing_store(out, j), &m);
 	if (o == OK)
-		follow(out, j, what, before == JOB_HELD);
+		follow(out, j, what, text, before == JOB_HELD);
 	else if (o == NO_SUCH)
 		queue_remove(&out->queue, j);
 	else

@@ -1,5 +1,5 @@
 /* pipe/outgoing_attempt.c - one attempt to hand a group of recipients over, from its record to the record of what became of it
- * Purpose     begin, read, ask relay, settle, report.
+ * Purpose     read, begin, ask relay, settle, report.
  * Owns        struct attempt and the job it is about, which is running meanwhile.
  * Suspends    in calls to store and relay, the latter for as long as the other server takes.
  * Invariants  A1 an attempt is durable before relay hears of it. A2 relay forgets a result only after store has it. A3 nobody but the attempt changes
@@ -7,26 +7,13 @@
  */
 #include "pipe/outgoing_impl.h"
 
-#include "pipe/tlsrpt.h"
-
 #include "mail/bounce_class.h"
 #include "mail/idn.h"
-#include "queue/destination.h"
+#include "queue/site.h"
 
-#define RELAY_CALL_MS (6 * 3600 * 1000) /* longer than any letter takes: its own times end an attempt */
-#define STORE_AGAIN_MS 1000
 #define AGAIN_S 5 /* after something of ours failed */
 #define LOST_S 30 /* after relay ended in the middle */
 #define BODY_STEP 131072
-
-struct attempt *attempt_new(struct outgoing_state *out, struct job *j, enum attempt_kind kind)
-{
-	struct attempt *x = mem_new(struct attempt);
-
-	*x = (struct attempt){ .out = out, .job = j, .kind = kind };
-	arena_init(&x->a, "attempt", ATTEMPT_ARENA_MAX);
-	return x;
-}
 
 struct link *outgoing_store(struct outgoing_state *out, const struct job *j)
 {
@@ -43,20 +30,23 @@ static void place(struct attempt *x, int64_t due_s)
 	queue_place(&out->queue, x->job, JOB_LATER, outgoing_now_ms(out), outgoing_wall_s(out));
 }
 
-static void not_made(struct attempt *x, int64_t in_s)
+static void ended(struct attempt *x, int feedback)
 {
 	struct outgoing_state *out = x->out;
 
-	queue_ended(&out->queue, x->job, -1, outgoing_now_ms(out), outgoing_wall_s(out));
-	place(x, outgoing_wall_s(out) + in_s);
+	queue_ended(&out->queue, x->job, x->site, feedback, outgoing_now_ms(out), outgoing_wall_s(out));
+}
+
+static void not_made(struct attempt *x, int64_t in_s)
+{
+	ended(x, -1);
+	place(x, outgoing_wall_s(x->out) + in_s);
 }
 
 static void is_gone(struct attempt *x, int feedback)
 {
-	struct outgoing_state *out = x->out;
-
-	queue_ended(&out->queue, x->job, feedback, outgoing_now_ms(out), outgoing_wall_s(out));
-	queue_remove(&out->queue, x->job);
+	ended(x, feedback);
+	queue_remove(&x->out->queue, x->job);
 }
 
 /* ---- before relay */
@@ -69,7 +59,7 @@ static bool waits(const struct ipc_queue_rcpt *r)
 /* What relay needs not hear of: those that are through, about whom a report is owed. */
 static void keep_waiting(struct attempt *x)
 {
-	struct ipc_queue_rcpt *all = arena_array(&x->a, x->letter.n_rcpts + 1, sizeof *all);
+	struct ipc_queue_rcpt *all = arena_array(x->a, x->letter.n_rcpts + 1, sizeof *all);
 	size_t n = 0;
 
 	for (size_t i = 0; i < x->letter.n_rcpts; i++)
@@ -86,16 +76,16 @@ static SUSPENDS enum outcome read_letter(struct attempt *x)
 
 	if (x->read)
 		return OK;
-	o = ipc_queue_read(outgoing_store(x->out, x->job), &m, &x->letter, &x->a);
+	o = ipc_queue_read(outgoing_store(x->out, x->job), &m, &x->letter, x->a);
 	x->read = o == OK;
-	if (o == OK && x->job->owed && outgoing_report(x->out, x->job, &x->letter, &x->a))
+	if (o == OK && x->job->owed && outgoing_report(x->out, x->job, &x->letter, x->a))
 		x->job->owed = false;
 	if (o == OK)
 		keep_waiting(x);
 	return o;
 }
 
-static SUSPENDS enum outcome body_into(struct attempt *x, struct body_writer *w)
+static SUSPENDS enum outcome body_into(const struct attempt *x, struct body_writer *w)
 {
 	struct arena a;
 	enum outcome o = OK;
@@ -116,21 +106,19 @@ static SUSPENDS enum outcome body_into(struct attempt *x, struct body_writer *w)
 	return o;
 }
 
-static SUSPENDS enum outcome read_body(struct attempt *x)
+SUSPENDS enum outcome attempt_read_body(const struct attempt *x, struct shared_body **out)
 {
 	struct body_writer w;
 	struct body body;
 	enum outcome o;
 
-	if (x->body)
-		return OK;
 	body_writer_open(&w, &x->out->post->budget, x->letter.facts.size);
 	o = body_into(x, &w);
 	if (o == OK)
 		o = body_writer_seal(&w, &body);
 	if (o == OK) {
-		x->body = shared_body_new(&x->out->post->budget, &body);
-		o = x->body ? OK : TRY_LATER;
+		*out = shared_body_new(&x->out->post->budget, &body);
+		o = *out ? OK : TRY_LATER;
 	}
 	body_writer_close(&w);
 	return o;
@@ -140,19 +128,20 @@ static SUSPENDS enum outcome read_body(struct attempt *x)
 
 static struct str sender_domain(struct attempt *x)
 {
-	return x->letter.facts.from_null ? STR("") : mail_domain_fold(&x->a, x->letter.facts.from.domain);
+	return x->letter.facts.from_null ? STR("") : mail_domain_fold(x->a, x->letter.facts.from.domain);
 }
 
 /* TRY_LATER: all that it may leave from have used up their rate. */
 static enum outcome choose_source(struct attempt *x)
 {
 	struct outgoing_state *out = x->out;
+	struct joint *joint = x->joint;
 	const struct conf *c = out->post->conf;
 	uint32_t max = c->queue.source_rate_max;
-	uint16_t *list = arena_array(&x->a, CONF_SOURCES_MAX, sizeof *list);
+	uint16_t *list = arena_array(x->a, CONF_SOURCES_MAX, sizeof *list);
 	size_t n = conf_sources_for(c, conf_route_find(c, x->letter.domain), sender_domain(x), list);
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !joint->sourced; i++) {
 		size_t at = list[(out->source_next + i) % n];
 		struct source_rate *r = &out->sources[at];
 
@@ -163,10 +152,10 @@ static enum outcome choose_source(struct attempt *x)
 			r->tokens -= 1;
 		}
 		out->source_next++;
-		x->source = (uint16_t)(at + 1);
-		return OK;
+		joint->source = (uint16_t)(at + 1);
+		joint->sourced = true;
 	}
-	return n ? TRY_LATER : OK;
+	return n && !joint->sourced ? TRY_LATER : OK;
 }
 
 /* A1. */
@@ -227,7 +216,7 @@ static void count(struct outgoing_state *out, uint8_t state)
 static size_t judge(struct attempt *x, struct ipc_delivery *d)
 {
 	struct outgoing_state *out = x->out;
-	struct ipc_rcpt_result *v = arena_array(&x->a, x->letter.n_rcpts + 1, sizeof *v);
+	struct ipc_rcpt_result *v = arena_array(x->a, x->letter.n_rcpts + 1, sizeof *v);
 	bool over = outgoing_wall_s(out) >= until_s(x);
 	size_t n_waiting = 0;
 
@@ -250,7 +239,7 @@ static size_t judge(struct attempt *x, struct ipc_delivery *d)
 
 static int64_t next_s(struct attempt *x, const struct ipc_delivery *d)
 {
-	int64_t now = outgoing_wall_s(x->out), due = now + (d->retry_s ? d->retry_s : queue_retry_s(&x->out->queue, x->job->attempts));
+	int64_t now = outgoing_wall_s(x->out), due = now + (d->retry_s ? d->retry_s : queue_retry_s(&x->out->queue, x->job->id, x->job->attempts));
 	int64_t until = until_s(x), notify = by_s(x, BY_NOTIFY);
 
 	if (due > notify && now < notify)
@@ -279,7 +268,7 @@ static SUSPENDS void note_failures(struct attempt *x, const struct ipc_delivery 
 
 static void log_result(struct attempt *x, const struct ipc_delivery *d)
 {
-	struct arena *a = &x->a;
+	struct arena *a = x->a;
 	static const char *const names[RCPT_STATE_COUNT] = { "deferred", "sent", "relayed", "failed", "expired", "removed" };
 
 	for (size_t i = 0; i < d->n_rcpts; i++) {
@@ -297,7 +286,7 @@ static void log_result(struct attempt *x, const struct ipc_delivery *d)
 /* Recipients about whom a report is owed now, as report makers see them. */
 static bool make_owed(struct attempt *x, const struct ipc_delivery *d)
 {
-	struct ipc_queue_rcpt *v = arena_array(&x->a, d->n_rcpts + 1, sizeof *v);
+	struct ipc_queue_rcpt *v = arena_array(x->a, d->n_rcpts + 1, sizeof *v);
 	bool any = false;
 
 	for (size_t i = 0; i < d->n_rcpts; i++) {
@@ -342,50 +331,17 @@ static SUSPENDS void finish(struct attempt *x, struct ipc_delivery *d)
 	note_failures(x, d);
 	x->job->n_rcpts = (uint16_t)n_waiting;
 	x->job->owed = false;
-	if (make_owed(x, d) && !outgoing_report(out, x->job, &x->letter, &x->a))
+	if (make_owed(x, d) && !outgoing_report(out, x->job, &x->letter, x->a))
 		x->job->owed = true;
 	if (!n_waiting && !x->job->owed) {
 		is_gone(x, d->feedback);
 		return;
 	}
-	queue_ended(&out->queue, x->job, d->feedback, outgoing_now_ms(out), outgoing_wall_s(out));
+	ended(x, d->feedback);
 	place(x, n_waiting ? due : outgoing_wall_s(out) + AGAIN_S);
 }
 
 /* ---- the whole */
-
-/* Without what was said of them before, which relay needs not: long replies of another server would pass what a record holds. */
-static struct ipc_queue_rcpt *bare_rcpts(struct attempt *x)
-{
-	struct ipc_queue_rcpt *v = arena_array(&x->a, x->letter.n_rcpts, sizeof *v);
-
-	for (size_t i = 0; i < x->letter.n_rcpts; i++) {
-		v[i] = x->letter.rcpts[i];
-		v[i].status = v[i].text = STR("");
-	}
-	return v;
-}
-
-static SUSPENDS enum outcome ask_relay(struct attempt *x, struct ipc_relay_send_reply *r)
-{
-	const struct job *j = x->job;
-	struct outgoing_state *out = x->out;
-
-	if (x->kind == ATTEMPT_RESUMED) {
-		struct ipc_relay_result m = { j->id, j->group, j->attempts };
-		struct ipc_relay_result_reply again;
-		enum outcome o = ipc_relay_result_within(out->relay, &m, &again, &x->a, RELAY_CALL_MS);
-
-		*r = (struct ipc_relay_send_reply){ again.delivery, again.tls_facts, again.n_tls_facts, again.sts, again.n_sts };
-		return o;
-	}
-	struct ipc_relay_send m = { .id = j->id, .group = j->group, .attempt = j->attempts, .facts = x->letter.facts, .domain = x->letter.domain,
-		.route = x->letter.route, .source = x->source, .prefix = x->letter.prefix, .rcpts = bare_rcpts(x),
-		.n_rcpts = x->letter.n_rcpts, .body = x->body->body };
-
-	outgoing_tell_settled(out, true);
-	return ipc_relay_send_within(out->relay, &m, r, &x->a, RELAY_CALL_MS);
-}
 
 /* Relay ended, or has never heard of it: nobody knows whether the letter was taken. */
 static void unknown(struct ipc_delivery *d, enum outcome o)
@@ -402,7 +358,7 @@ static SUSPENDS enum outcome prepare(struct attempt *x)
 		return o;
 	if (x->kind == ATTEMPT_RESUMED)
 		return OK;
-	o = read_body(x);
+	o = joint_body(x);
 	if (o == OK)
 		o = choose_source(x);
 	return o == OK ? begin(x) : o;
@@ -410,8 +366,8 @@ static SUSPENDS enum outcome prepare(struct attempt *x)
 
 static SUSPENDS void run(struct attempt *x)
 {
-	struct ipc_relay_send_reply *r = arena_new(&x->a, struct ipc_relay_send_reply);
 	enum outcome o = prepare(x);
+	struct ipc_delivery d;
 
 	if (o == NO_SUCH || (o == OK && x->letter.n_rcpts == 0 && !x->job->owed)) {
 		is_gone(x, -1);
@@ -422,30 +378,21 @@ static SUSPENDS void run(struct attempt *x)
 		return;
 	}
 	x->out->n_attempts++;
-	o = ask_relay(x, r);
+	o = joint_send(x);
+	d = x->joint->reply.delivery;
 	if (o != OK)
-		unknown(&r->delivery, o);
-	tls_reports_note(x->out->post->tls_reports, r->tls_facts, r->n_tls_facts);
-	tls_reports_keep(x->out->post->tls_reports, r->sts, r->n_sts);
-	finish(x, &r->delivery);
+		unknown(&d, o);
+	finish(x, &d);
 }
 
-static SUSPENDS void attempt_main(void *arg)
+SUSPENDS void attempt_main(void *arg)
 {
 	struct attempt *x = arg;
 	struct outgoing_state *out = x->out;
 
 	run(x);
-	shared_body_put(x->body);
-	arena_fini(&x->a);
-	free(x);
+	joint_leave(x);
 	out->n_tasks--;
 	gate_open(out->post->sched, &out->wake);
 	gate_open(out->post->sched, &out->ended);
-}
-
-void attempt_start(struct attempt *x)
-{
-	x->out->n_tasks++;
-	task_spawn(x->out->post->sched, "attempt", attempt_main, x);
 }

@@ -30,7 +30,7 @@ struct outgoing_state {
 	struct VEC(struct ipc_relay_job) settled; /* what relay may forget, to be told with the next attempt or a little later */
 	int64_t settled_ms; /* since when */
 	bool asked_relay;  /* what it still does for an earlier life of ours */
-	unsigned n_tasks, n_tended;
+	unsigned n_tasks, n_tended, n_asking;
 	uint16_t source_next;
 	struct source_rate sources[CONF_SOURCES_MAX];
 	uint64_t n_attempts, n_sent, n_deferred, n_failed, n_reports; /* recipients, but for attempts and reports; since the start */
@@ -47,6 +47,7 @@ struct shared_body {
 struct shared_body *shared_body_new(struct body_budget *budget, const struct body *body);
 void shared_body_put(struct shared_body *s);
 
+struct joint;
 enum attempt_kind {
 	ATTEMPT_NEW,	/* to be begun */
 	ATTEMPT_BEGUN,	/* recorded with the letter itself */
@@ -55,17 +56,49 @@ enum attempt_kind {
 
 struct attempt {
 	struct outgoing_state *out;
-	struct job *job; /* running, hence not freed by another */
+	struct joint *joint;
+	struct job *job;   /* running, hence not freed by another */
+	struct site *site; /* that its connection counts as; NULL: it goes along with another attempt of the joint */
 	enum attempt_kind kind;
-	struct arena a;
+	struct arena *a;   /* the joint's */
 	struct ipc_queue_read_reply letter; /* rcpts: those that wait */
-	bool read;	     /* letter is filled */
-	uint16_t source;     /* 0: any */
-	struct shared_body *body; /* NULL: to be read from store */
+	bool read;	   /* letter is filled */
+	bool ready;	   /* relay may hear of it */
 };
-/* Starts its task; the attempt is its own from then on. */
-struct attempt *attempt_new(struct outgoing_state *out, struct job *j, enum attempt_kind kind);
-void attempt_start(struct attempt *x);
+
+/* Attempts at groups of one letter that are handed to relay together: mostly it is one. Each has its own record before and afterwards. */
+struct joint {
+	struct outgoing_state *out;
+	struct arena a;
+	struct VEC(struct attempt *) all; /* NULL: ended */
+	unsigned n_users;
+	unsigned n_coming; /* attempts of which nobody knows yet whether they will be ready */
+	struct attempt *leader; /* who is ready first speaks for all */
+	struct gate changed;
+	uint16_t source;   /* 0: any */
+	bool sourced;	   /* it was chosen */
+	bool reading;	   /* somebody reads the body */
+	struct shared_body *body; /* NULL: to be read from store */
+	bool done;	   /* relay has answered, or will not */
+	enum outcome result;
+	struct ipc_relay_send_reply reply;
+};
+struct joint *joint_new(struct outgoing_state *out);
+/* Another one, before joint_start. It ends by itself. */
+struct attempt *joint_add(struct joint *joint, struct job *j, struct site *site, enum attempt_kind kind);
+void joint_start(struct joint *joint);
+/* x will not be ready, or has ended. */
+void joint_leave(struct attempt *x);
+/* The body, as the first who asks has read it. */
+SUSPENDS enum outcome joint_body(struct attempt *x);
+/* Relay's answer about all that are ready. */
+SUSPENDS enum outcome joint_send(struct attempt *x);
+
+SUSPENDS void attempt_main(void *attempt);
+SUSPENDS enum outcome attempt_read_body(const struct attempt *x, struct shared_body **out);
+
+/* Destinations of which nobody knows where their mail goes: relay is asked. */
+void outgoing_ask_hosts(struct outgoing_state *out);
 
 struct link *outgoing_store(struct outgoing_state *out, const struct job *j);
 static inline int64_t outgoing_wall_s(const struct outgoing_state *out)

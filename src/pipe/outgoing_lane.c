@@ -91,9 +91,13 @@ static void load_entry(struct loading *l, const struct ipc_queue_entry *e)
 		now.place = JOB_RUNNING;
 		now.attempts = (uint16_t)attempt;
 	}
-	j = queue_add(&out->queue, &now, e->domain, outgoing_now_ms(out), outgoing_wall_s(out));
-	if (attempt)
-		attempt_start(attempt_new(out, j, ATTEMPT_RESUMED));
+	j = queue_add(&out->queue, &now, (struct queue_to){ e->domain, e->route }, outgoing_now_ms(out), outgoing_wall_s(out));
+	if (attempt) {
+		struct joint *joint = joint_new(out);
+
+		joint_add(joint, j, queue_reserve_elsewhere(&out->queue), ATTEMPT_RESUMED);
+		joint_start(joint);
+	}
 }
 
 static SUSPENDS bool load_rows(struct loading *l)
@@ -225,13 +229,30 @@ void outgoing_reread(struct outgoing_state *out)
 
 /* ---- the task */
 
+static bool start_next(struct outgoing_state *out, int64_t now_ms, int64_t *look_ms)
+{
+	int64_t now_s = outgoing_wall_s(out);
+	struct site *site;
+	struct job *j = queue_next(&out->queue, now_ms, now_s, &site, look_ms), *along;
+	struct joint *joint;
+
+	if (!j)
+		return false;
+	joint = joint_new(out);
+	joint_add(joint, j, site, ATTEMPT_NEW);
+	while ((along = queue_next_along(&out->queue, j, site, now_ms, now_s)))
+		joint_add(joint, along, NULL, ATTEMPT_NEW);
+	joint_start(joint);
+	return true;
+}
+
 static int64_t start_due(struct outgoing_state *out)
 {
 	int64_t now_ms = outgoing_now_ms(out), look_ms = NEVER_MS, tell_ms;
-	struct job *j;
 
-	while ((j = queue_next(&out->queue, now_ms, outgoing_wall_s(out), &look_ms)))
-		attempt_start(attempt_new(out, j, ATTEMPT_NEW));
+	while (start_next(out, now_ms, &look_ms))
+		;
+	outgoing_ask_hosts(out);
 	tell_ms = outgoing_tell_settled(out, false);
 	if (tell_ms < look_ms)
 		look_ms = tell_ms;
@@ -277,7 +298,7 @@ void outgoing_open(struct post *p, struct link *relay)
 
 void outgoing_configure(struct outgoing_state *out)
 {
-	queue_configure(&out->queue, out->post->conf);
+	queue_configure(&out->queue, out->post->conf, outgoing_now_ms(out), outgoing_wall_s(out));
 	gate_open(out->post->sched, &out->wake);
 }
 

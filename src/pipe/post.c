@@ -327,6 +327,7 @@ static void post_serve(struct post *p)
 	p->handlers[IPC_IMPORT] = post_import;
 	p->handlers[IPC_POST_STATUS] = on_status;
 	p->handlers[IPC_QUEUE_ACT] = post_queue_act;
+	p->handlers[IPC_QUEUE_SITES] = post_queue_sites;
 	p->handlers[IPC_DKIM_CHANGED] = on_dkim_changed;
 	p->handlers[IPC_DKIM_STATUS] = on_dkim_status;
 	p->handlers[IPC_TLSRPT_SEND] = on_tlsrpt_send;

@@ -91,6 +91,7 @@ void post_import_gone(struct peer *p);
 
 /* What commands do to the queue. */
 SUSPENDS void post_queue_act(void *ctx, struct ipc_call *c, const void *msg);
+void post_queue_sites(void *ctx, struct ipc_call *c, const void *msg);
 
 void post_lane_open(struct lane *l, struct post *p, struct link *store);
 void lane_stop(struct lane *l);

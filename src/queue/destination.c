@@ -1,64 +1,74 @@
-/* queue/destination.c - windows, pauses and rates of destinations, and the order in which they take turns.
- * Invariants  D1 a destination is in a list of turns exactly when it has a job that is due and may start one. D2 otherwise it is among the wakes when
- *             time alone will change that.
+/* queue/destination.c - the jobs of a destination, and the site it belongs to.
+ * Invariants  D1 a destination stands in its site exactly when it has a job that is due and does not pause. D2 it is among the wakes when time alone will
+ *             change that. D3 one that had a job when nothing was known of its site, or what is known was old, is in `unknown` until it is asked about.
  */
 #include "queue/destination.h"
 
-#include "queue/heap.h"
+#include "queue/site.h"
 
 #include <string.h>
 
-#define WINDOW_FIRST 2.0
-#define PAUSE_FIRST_MS 30000 /* at most: retry_first when that is shorter */
 #define MINUTE_MS 60000
-#define REMEMBER_MS (30 * MINUTE_MS) /* the window that has been found */
+#define REMEMBER_MS (30 * MINUTE_MS) /* the site, and with it the window that has been found */
 #define PRUNE_FIRST 1000
+#define IN_VAIN_MS MINUTE_MS /* before one of whose hosts nothing could be found out is asked about again */
+#define PRIORITY_S 300 /* a step of priority (RFC 6710) counts like so long a wait: whoever waits long enough comes first */
 
-static uint32_t window_max(const struct queue *q, const struct destination *d)
+/* ---- orders */
+
+static int64_t standing_since(const struct job *j)
 {
-	return d->window_max ? d->window_max : q->conf->queue.connections_destination_max;
+	return j->due_s - ((int64_t)j->priority - PRIORITY_OF_NORMAL) * PRIORITY_S;
 }
 
-static uint32_t rate_max(const struct queue *q, const struct destination *d)
+static bool by_number(const struct job *a, const struct job *b)
 {
-	return d->rate_max ? d->rate_max : q->conf->queue.destination_rate_max;
+	return a->id != b->id ? a->id < b->id : a->group < b->group;
 }
 
-void destination_configure(struct queue *q, struct destination *d)
+static bool ready_before(const void *a, const void *b)
 {
-	const struct conf_route *r = conf_route_find(q->conf, d->name);
+	int64_t x = standing_since(a), y = standing_since(b);
 
-	d->window_max = r ? r->connections_max : 0;
-	d->rate_max = r ? r->rate_max : 0;
-	if (d->window > window_max(q, d))
-		d->window = window_max(q, d);
+	return x != y ? x < y : by_number(a, b);
 }
 
-/* ---- the heap of wakes */
-
-static void wake_put(struct queue *q, size_t at, struct destination *d)
+static bool later_before(const void *a, const void *b)
 {
-	q->wakes.v[at] = d;
-	d->wake_at = (uint32_t)at;
+	const struct job *x = a, *y = b;
+
+	return x->due_s != y->due_s ? x->due_s < y->due_s : by_number(x, y);
 }
 
-static void wake_move(struct queue *q, size_t at)
-{
-	struct destination *d = q->wakes.v[at];
+static const struct heap_kind ready_kind = { ready_before, offsetof(struct job, at) };
+static const struct heap_kind later_kind = { later_before, offsetof(struct job, at) };
 
-	while (at > 0 && d->wake_ms < q->wakes.v[(at - 1) / 2]->wake_ms) {
-		wake_put(q, at, q->wakes.v[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	for (size_t child; (child = 2 * at + 1) < q->wakes.n; at = child) {
-		if (child + 1 < q->wakes.n && q->wakes.v[child + 1]->wake_ms < q->wakes.v[child]->wake_ms)
-			child++;
-		if (d->wake_ms <= q->wakes.v[child]->wake_ms)
-			break;
-		wake_put(q, at, q->wakes.v[child]);
-	}
-	wake_put(q, at, d);
+struct job *destination_first(const struct destination *d)
+{
+	return heap_top(&d->ready);
 }
+
+/* Where groups of a letter may go together they have to stand together; elsewhere a domain with many letters keeps nobody waiting. */
+static bool stands_before(const void *a, const void *b)
+{
+	const struct destination *x = a, *y = b;
+	const struct job *i = destination_first(x), *j = destination_first(y);
+
+	if (x->site->joins)
+		return ready_before(i, j);
+	if (i->priority != j->priority)
+		return i->priority > j->priority;
+	return x->served != y->served ? x->served < y->served : ready_before(i, j);
+}
+
+const struct heap_kind standing_kind = { stands_before, offsetof(struct destination, stand_at) };
+
+static bool wakes_before(const void *a, const void *b)
+{
+	return ((const struct destination *)a)->wake_ms < ((const struct destination *)b)->wake_ms;
+}
+
+const struct heap_kind destination_wakes_kind = { wakes_before, offsetof(struct destination, wake_at) };
 
 static void wake_set(struct queue *q, struct destination *d, int64_t wake_ms)
 {
@@ -66,66 +76,123 @@ static void wake_set(struct queue *q, struct destination *d, int64_t wake_ms)
 
 	if (wake_ms == d->wake_ms)
 		return;
+	if (wake_ms == QUEUE_NEVER_MS)
+		heap_remove(&q->destination_wakes, d);
 	d->wake_ms = wake_ms;
-	if (wake_ms == QUEUE_NEVER_MS) {
-		struct destination *last = q->wakes.v[--q->wakes.n];
+	if (wake_ms != QUEUE_NEVER_MS)
+		(was ? heap_moved : heap_push)(&q->destination_wakes, d);
+}
 
-		if (last != d) {
-			wake_put(q, d->wake_at, last);
-			wake_move(q, last->wake_at);
-		}
+void destination_served(struct queue *q, struct destination *d)
+{
+	d->served = ++q->n_served;
+}
+
+/* ---- its site */
+
+static void leave_site(struct destination *d)
+{
+	if (d->stands)
+		heap_remove(&d->site->standing, d);
+	d->stands = false;
+	if (d->site)
+		d->site->n_destinations--;
+	d->site = NULL;
+}
+
+static void enter_site(struct queue *q, struct destination *d, struct str hosts, bool joins, int64_t now_ms)
+{
+	struct site *s = site_need(q, d->route_number, hosts, now_ms), *before = d->site;
+
+	if (s == before)
 		return;
+	leave_site(d);
+	if (before)
+		site_look(q, before, now_ms);
+	d->site = s;
+	s->joins = joins;
+	s->n_destinations++;
+}
+
+static void add_hop(struct buf *out, const struct conf_hop *h)
+{
+	if (out->n)
+		buf_addz(out, ", ");
+	buf_addf(out, h->mx ? "%.*s:%u" : "[%.*s]:%u", STR_ARG(h->host), h->port);
+}
+
+/* The configuration, or a command, says where its mail goes: nobody has to be asked. */
+static void take_chosen_site(struct queue *q, struct destination *d, int64_t now_ms)
+{
+	const struct conf_route *r = d->route_number >= 0 ? &q->conf->routes[d->route_number] : NULL;
+	struct buf hops;
+
+	d->known_until_ms = QUEUE_NEVER_MS;
+	d->secure = d->alone = false;
+	buf_init(&hops, (size_t)CONF_HOPS_MAX * 300);
+	for (size_t i = 0; !d->route.n && i < r->hops.n; i++)
+		add_hop(&hops, &r->hops.v[i]);
+	enter_site(q, d, d->route.n ? d->route : buf_str(&hops), true, now_ms);
+	buf_fini(&hops);
+}
+
+static bool is_chosen(const struct queue *q, const struct destination *d)
+{
+	return d->route.n || (d->route_number >= 0 && q->conf->routes[d->route_number].hops.n);
+}
+
+static int route_number(const struct queue *q, const struct destination *d)
+{
+	const struct conf_route *r = d->route.n ? NULL : conf_route_find(q->conf, d->name);
+
+	return r ? (int)(r - q->conf->routes) : -1;
+}
+
+void destination_configure(struct queue *q, struct destination *d, int64_t now_ms)
+{
+	int before = d->route_number;
+	bool was_chosen = d->known_until_ms == QUEUE_NEVER_MS;
+
+	d->route_number = route_number(q, d);
+	if (is_chosen(q, d))
+		take_chosen_site(q, d, now_ms);
+	else if (d->site && (was_chosen || before != d->route_number))
+		leave_site(d);
+	if (!d->site)
+		d->known_until_ms = 0;
+	if (d->site)
+		site_limits(q, d->site, d->route_number);
+}
+
+void queue_learn(struct queue *q, struct destination *d, const struct site_facts *f, int64_t now_ms, int64_t now_s)
+{
+	d->asked = false;
+	if (!is_chosen(q, d)) { /* it may be by now */
+		d->secure = f && f->secure;
+		d->alone = !f || f->alone;
+		d->known_until_ms = now_ms + (f ? f->valid_ms : IN_VAIN_MS);
+		enter_site(q, d, f ? f->hosts : d->name, false, now_ms);
 	}
-	if (!was) {
-		*vec_push(&q->wakes) = d;
-		d->wake_at = (uint32_t)q->wakes.n - 1;
-	}
-	wake_move(q, d->wake_at);
+	destination_look(q, d, now_ms, now_s);
 }
 
-/* ---- may it start something */
-
-double bucket_fill(double tokens, int64_t *since_ms, double max, int64_t period_ms, int64_t now_ms)
+struct destination *queue_ask(struct queue *q)
 {
-	tokens += max * (double)(now_ms - *since_ms) / (double)period_ms;
-	*since_ms = now_ms;
-	return tokens < max ? tokens : max;
+	struct destination *d = list_first(&q->unknown, struct destination, asking);
+
+	if (!d)
+		return NULL;
+	list_del(&d->asking);
+	d->asked = true;
+	return d;
 }
 
-/* When it has a token; now_ms or earlier: it has one. */
-static int64_t token_ms(struct queue *q, struct destination *d, int64_t now_ms)
+struct str queue_shared_hosts(const struct destination *d, int64_t now_ms)
 {
-	uint32_t max = rate_max(q, d);
-
-	if (!max)
-		return 0;
-	d->tokens = bucket_fill(d->tokens, &d->tokens_ms, max, MINUTE_MS, now_ms);
-	return d->tokens >= 1 ? 0 : now_ms + 1 + (int64_t)((1 - d->tokens) * MINUTE_MS / max);
+	return !d->site || d->site->joins || d->alone || d->known_until_ms <= now_ms ? STR("") : d->site->name;
 }
 
-bool destination_open(struct queue *q, struct destination *d, int64_t now_ms)
-{
-	return d->n_running < (unsigned)d->window && d->paused_until_ms <= now_ms && token_ms(q, d, now_ms) <= now_ms;
-}
-
-void destination_take(struct destination *d)
-{
-	d->n_running++;
-	d->tokens -= 1;
-}
-
-static void turn_set(struct queue *q, struct destination *d, int priority)
-{
-	list_del(&d->turn);
-	d->turn_priority = priority;
-	if (priority >= 0)
-		list_add_last(&q->turns[priority], &d->turn);
-}
-
-static int64_t later_of(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
+/* ---- where its jobs stand */
 
 static void become_ready(struct queue *q, struct destination *d, int64_t now_s)
 {
@@ -138,143 +205,149 @@ static void become_ready(struct queue *q, struct destination *d, int64_t now_s)
 	}
 }
 
+static void stand(struct queue *q, struct destination *d, bool stands, int64_t now_ms)
+{
+	struct heap *h = &d->site->standing;
+
+	if (d->stands && stands)
+		heap_moved(h, d);
+	else if (d->stands)
+		heap_remove(h, d);
+	else if (stands)
+		heap_push(h, d);
+	d->stands = stands;
+	site_look(q, d->site, now_ms);
+}
+
+void destination_leave(struct destination *d, struct job *j)
+{
+	heap_remove(&d->ready, j);
+	if (!d->stands)
+		return;
+	d->stands = d->ready.all.n > 0;
+	(d->stands ? heap_moved : heap_remove)(&d->site->standing, d);
+}
+
+/* D3. */
+static void ask_if_old(struct queue *q, struct destination *d, int64_t now_ms)
+{
+	if (!d->asked && list_empty(&d->asking) && d->ready.all.n && d->known_until_ms <= now_ms)
+		list_add_last(&q->unknown, &d->asking);
+}
+
 void destination_look(struct queue *q, struct destination *d, int64_t now_ms, int64_t now_s)
 {
-	struct job *ready, *later;
+	bool pauses = d->paused_until_ms > now_ms;
 	int64_t wake_ms = QUEUE_NEVER_MS;
+	const struct job *later;
 
 	become_ready(q, d, now_s);
-	ready = heap_top(&d->ready);
+	if (d->site)
+		stand(q, d, d->ready.all.n && !pauses, now_ms);
+	ask_if_old(q, d, now_ms);
+	if (d->ready.all.n && pauses)
+		wake_ms = d->paused_until_ms;
 	later = heap_top(&d->later);
-	if (ready && destination_open(q, d, now_ms)) {
-		if (d->turn_priority != ready->priority)
-			turn_set(q, d, ready->priority);
-		wake_set(q, d, QUEUE_NEVER_MS);
-		return;
-	}
-	turn_set(q, d, -1);
-	if (ready && d->n_running < (unsigned)d->window)
-		wake_ms = later_of(d->paused_until_ms, token_ms(q, d, now_ms));
 	if (later && now_ms + (later->due_s - now_s) * 1000 < wake_ms)
 		wake_ms = now_ms + (later->due_s - now_s) * 1000;
 	wake_set(q, d, wake_ms);
 }
 
-int64_t destination_wake(struct queue *q, int64_t now_ms, int64_t now_s)
+int64_t destinations_wake(struct queue *q, int64_t now_ms, int64_t now_s)
 {
-	while (q->wakes.n && q->wakes.v[0]->wake_ms <= now_ms) {
-		struct destination *d = q->wakes.v[0];
+	struct destination *d;
 
+	while ((d = heap_top(&q->destination_wakes)) && d->wake_ms <= now_ms) {
 		destination_look(q, d, now_ms, now_s);
 		if (d->wake_ms <= now_ms) /* of a clock that was set back: not now */
 			wake_set(q, d, now_ms + 1);
 	}
-	return q->wakes.n ? q->wakes.v[0]->wake_ms : QUEUE_NEVER_MS;
+	return d ? d->wake_ms : QUEUE_NEVER_MS;
 }
 
-/* ---- learning */
-
-static int64_t pause_ms(const struct queue *q, unsigned n)
-{
-	const struct conf_queue *c = &q->conf->queue;
-	int64_t ms = c->retry_first_ms < PAUSE_FIRST_MS ? c->retry_first_ms : PAUSE_FIRST_MS;
-
-	while (--n > 0 && ms < c->retry_max_ms)
-		ms *= 2;
-	return ms < c->retry_max_ms ? ms : c->retry_max_ms;
-}
-
-static void shrink(struct destination *d)
-{
-	d->window = d->window / 2 > 1 ? d->window / 2 : 1;
-	d->threshold = d->window;
-}
-
+/* What is of the destination alone. */
 void destination_learn(struct queue *q, struct destination *d, enum feedback f, int64_t now_ms)
 {
-	switch (f) {
-	case FEEDBACK_FINE:
-		d->n_failures = 0;
-		d->paused_until_ms = 0;
-		d->window += d->window < d->threshold ? 1 : 1 / d->window;
-		if (d->window > window_max(q, d))
-			d->window = window_max(q, d);
-		break;
-	case FEEDBACK_SLOW:
-		if (d->window < 2)
-			d->paused_until_ms = now_ms + pause_ms(q, 1);
-		shrink(d);
-		break;
-	case FEEDBACK_DOWN:
-		/* Those that were started together fail together: that is one failure. */
-		if (d->paused_until_ms <= now_ms)
-			d->paused_until_ms = now_ms + pause_ms(q, ++d->n_failures);
-		shrink(d);
-		d->window = 1;
-		break;
-	case FEEDBACK_LOCAL:
-		d->paused_until_ms = now_ms + pause_ms(q, 1);
-		break;
-	}
+	if (f == FEEDBACK_LOCAL)
+		d->paused_until_ms = now_ms + queue_pause_ms(q, 1);
+	else if (f == FEEDBACK_DOMAIN && d->paused_until_ms <= now_ms)
+		d->paused_until_ms = now_ms + queue_pause_ms(q, ++d->n_failures);
+	else if (f == FEEDBACK_FINE)
+		d->paused_until_ms = d->n_failures = 0;
 }
+
+/* ---- life */
 
 void destination_free(struct destination *d)
 {
-	vec_free(&d->later.jobs);
-	vec_free(&d->ready.jobs);
+	list_del(&d->asking);
+	heap_free(&d->later);
+	heap_free(&d->ready);
 	free(d);
 }
 
-/* Something is worth remembering: it is in use, was lately, cannot be reached, or has used up some of its rate. */
-static bool remembered(struct queue *q, struct destination *d, int64_t now_ms)
+/* Something is worth remembering: it is in use, was lately, or pauses. */
+static bool remembered(const struct destination *d, int64_t now_ms)
 {
-	uint32_t rate = rate_max(q, d);
-
-	if (d->later.jobs.n || d->ready.jobs.n || d->n_running || d->n_held)
+	if (d->later.all.n || d->ready.all.n || d->n_running || d->n_held || d->asked)
 		return true;
-	if (d->paused_until_ms > now_ms || d->used_ms + REMEMBER_MS > now_ms)
-		return true;
-	return rate && bucket_fill(d->tokens, &d->tokens_ms, rate, MINUTE_MS, now_ms) < rate;
+	return d->paused_until_ms > now_ms || d->used_ms + REMEMBER_MS > now_ms;
 }
 
 void destinations_prune(struct queue *q, int64_t now_ms)
 {
-	struct str name;
+	struct str key;
 	size_t at = 0;
 	void *v;
 
-	while (map_next(&q->destinations, &at, &name, &v)) {
+	while (map_next(&q->destinations, &at, &key, &v)) {
 		struct destination *d = v;
 
-		if (remembered(q, d, now_ms))
+		if (remembered(d, now_ms))
 			continue;
-		turn_set(q, d, -1);
+		leave_site(d);
 		wake_set(q, d, QUEUE_NEVER_MS);
-		map_del(&q->destinations, name);
+		map_del(&q->destinations, key);
 		destination_free(d);
 	}
+	sites_prune(q, now_ms);
 	q->destinations_prune = q->destinations.n * 2 > PRUNE_FIRST ? q->destinations.n * 2 : PRUNE_FIRST;
 }
 
-struct destination *destination_need(struct queue *q, struct str name, int64_t now_ms)
+static struct destination *destination_new(struct str key, struct queue_to to)
 {
-	struct destination *d = map_get(&q->destinations, name);
-	char *text;
+	struct destination *d = mem_alloc(sizeof *d + key.n);
+	char *text = (char *)(d + 1);
 
-	if (d)
-		return d;
-	if (q->destinations.n >= q->destinations_prune)
-		destinations_prune(q, now_ms);
-	d = mem_alloc(sizeof *d + name.n);
-	text = (char *)(d + 1);
-	memcpy(text, name.p, name.n);
-	*d = (struct destination){ .name = str_of(text, name.n), .ready = { .by_priority = true }, .wake_ms = QUEUE_NEVER_MS, .turn_priority = -1,
-		.tokens_ms = now_ms };
-	list_init(&d->turn);
-	d->window = WINDOW_FIRST;
-	destination_configure(q, d);
-	d->threshold = window_max(q, d);
-	d->tokens = rate_max(q, d);
-	map_put(&q->destinations, name, d);
+	memcpy(text, key.p, key.n);
+	*d = (struct destination){ .key = str_of(text, key.n), .name = str_of(text, to.domain.n),
+		.route = str_of(text + key.n - to.route.n, to.route.n), .ready = { .kind = &ready_kind }, .later = { .kind = &later_kind },
+		.wake_ms = QUEUE_NEVER_MS, .route_number = -1 };
+	list_init(&d->asking);
+	return d;
+}
+
+struct destination *destination_need(struct queue *q, struct queue_to to, int64_t now_ms)
+{
+	struct str key = to.domain;
+	struct destination *d;
+	struct buf b;
+
+	buf_init(&b, to.domain.n + to.route.n + 1);
+	if (to.route.n) {
+		buf_add(&b, to.domain);
+		buf_addc(&b, '\n');
+		buf_add(&b, to.route);
+		key = buf_str(&b);
+	}
+	d = map_get(&q->destinations, key);
+	if (!d) {
+		if (q->destinations.n >= q->destinations_prune)
+			destinations_prune(q, now_ms);
+		d = destination_new(key, to);
+		map_put(&q->destinations, d->key, d);
+		destination_configure(q, d, now_ms);
+	}
+	buf_fini(&b);
 	return d;
 }

@@ -1,68 +1,74 @@
-/* queue/heap.c - the jobs of a destination in their order. See heap.h. */
+/* queue/heap.c - see the header. */
 #include "queue/heap.h"
 
-static bool before(const struct job_heap *h, const struct job *a, const struct job *b)
+static uint32_t *index_of(const struct heap *h, void *e)
 {
-	if (h->by_priority && a->priority != b->priority)
-		return a->priority > b->priority;
-	if (a->due_s != b->due_s)
-		return a->due_s < b->due_s;
-	return a->id != b->id ? a->id < b->id : a->group < b->group;
+	return (uint32_t *)(void *)((char *)e + h->kind->at);
 }
 
-static void put(struct job_heap *h, size_t at, struct job *j)
+static void put(struct heap *h, size_t at, void *e)
 {
-	h->jobs.v[at] = j;
-	j->at = (uint32_t)at;
+	h->all.v[at] = e;
+	*index_of(h, e) = (uint32_t)at;
 }
 
-static void rise(struct job_heap *h, size_t at)
+static void rise(struct heap *h, size_t at)
 {
-	struct job *j = h->jobs.v[at];
+	void *e = h->all.v[at];
 
-	while (at > 0 && before(h, j, h->jobs.v[(at - 1) / 2])) {
-		put(h, at, h->jobs.v[(at - 1) / 2]);
+	while (at > 0 && h->kind->before(e, h->all.v[(at - 1) / 2])) {
+		put(h, at, h->all.v[(at - 1) / 2]);
 		at = (at - 1) / 2;
 	}
-	put(h, at, j);
+	put(h, at, e);
 }
 
-static void sink(struct job_heap *h, size_t at)
+static void sink(struct heap *h, size_t at)
 {
-	struct job *j = h->jobs.v[at];
+	void *e = h->all.v[at];
 
-	for (size_t child; (child = 2 * at + 1) < h->jobs.n; at = child) {
-		if (child + 1 < h->jobs.n && before(h, h->jobs.v[child + 1], h->jobs.v[child]))
+	for (size_t child; (child = 2 * at + 1) < h->all.n; at = child) {
+		if (child + 1 < h->all.n && h->kind->before(h->all.v[child + 1], h->all.v[child]))
 			child++;
-		if (!before(h, h->jobs.v[child], j))
+		if (!h->kind->before(h->all.v[child], e))
 			break;
-		put(h, at, h->jobs.v[child]);
+		put(h, at, h->all.v[child]);
 	}
-	put(h, at, j);
+	put(h, at, e);
 }
 
-void heap_push(struct job_heap *h, struct job *j)
+void *heap_top(const struct heap *h)
 {
-	*vec_push(&h->jobs) = j;
-	put(h, h->jobs.n - 1, j);
-	rise(h, h->jobs.n - 1);
+	return h->all.n ? h->all.v[0] : NULL;
 }
 
-struct job *heap_top(const struct job_heap *h)
+void heap_push(struct heap *h, void *e)
 {
-	return h->jobs.n ? h->jobs.v[0] : NULL;
+	*vec_push(&h->all) = e;
+	put(h, h->all.n - 1, e);
+	rise(h, h->all.n - 1);
 }
 
-void heap_remove(struct job_heap *h, struct job *j)
+void heap_moved(struct heap *h, void *e)
 {
-	size_t at = j->at;
-	struct job *last = h->jobs.v[--h->jobs.n];
+	rise(h, *index_of(h, e));
+	sink(h, *index_of(h, e));
+}
 
-	if (last != j) {
+void heap_remove(struct heap *h, void *e)
+{
+	size_t at = *index_of(h, e);
+	void *last = h->all.v[--h->all.n];
+
+	if (last != e) {
 		put(h, at, last);
-		rise(h, at);
-		sink(h, last->at);
+		heap_moved(h, last);
 	}
-	if (h->jobs.n == 0)
-		vec_free(&h->jobs); /* most destinations have few */
+	if (h->all.n == 0)
+		heap_free(h);
+}
+
+void heap_free(struct heap *h)
+{
+	vec_free(&h->all);
 }

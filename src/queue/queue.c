@@ -5,13 +5,14 @@
 
 #include "base/rng.h"
 #include "queue/destination.h"
-#include "queue/heap.h"
+#include "queue/site.h"
 
 #include <string.h>
 
 #define TABLE_FIRST 256
 #define HOUR_MS 3600000
 #define ACCOUNTS_PRUNE_FIRST 1000
+#define LEAST_FIRST 8 /* of so many starts one is of the least priority that there is: no flood of others keeps it back for good */
 
 static const struct job gone_job;
 #define GONE ((struct job *)(uintptr_t)&gone_job) /* marks a place in the table that was used */
@@ -143,7 +144,7 @@ static void leave(struct queue *q, struct job *j)
 	if (j->place == JOB_LATER)
 		heap_remove(&d->later, j);
 	else if (j->place == JOB_READY)
-		heap_remove(&d->ready, j);
+		destination_leave(d, j);
 	d->n_held -= j->place == JOB_HELD;
 	q->n_placed[j->place]--;
 	j->place = JOB_NOWHERE;
@@ -169,24 +170,35 @@ void queue_place(struct queue *q, struct job *j, enum job_place place, int64_t n
 	destination_look(q, j->to, now_ms, now_s);
 }
 
-struct job *queue_add(struct queue *q, const struct job *j, struct str destination, int64_t now_ms, int64_t now_s)
+static void count_running(struct queue *q, struct job *j, int64_t now_ms)
+{
+	account_take(q, j->account, j->n_rcpts, now_ms);
+	j->to->n_running++;
+	j->to->used_ms = now_ms;
+}
+
+struct job *queue_add(struct queue *q, const struct job *j, struct queue_to to, int64_t now_ms, int64_t now_s)
 {
 	struct job *copy = mem_new(struct job);
 
 	*copy = *j;
-	copy->to = destination_need(q, destination, now_ms);
+	copy->to = destination_need(q, to, now_ms);
 	copy->to->used_ms = now_ms;
 	table_make_room(q);
 	table_put(q, copy);
 	q->n_jobs++;
 	enter(q, copy, (enum job_place)j->place, now_s);
-	if (j->place == JOB_RUNNING) {
-		destination_take(copy->to);
-		account_take(q, j->account, j->n_rcpts, now_ms);
-		q->n_running++;
-	}
+	if (j->place == JOB_RUNNING)
+		count_running(q, copy, now_ms);
 	destination_look(q, copy->to, now_ms, now_s);
 	return copy;
+}
+
+void queue_reroute(struct queue *q, struct job *j, struct str route, int64_t now_ms)
+{
+	die_unless(j->place == JOB_NOWHERE, "another way for a job that is somewhere");
+	j->to = destination_need(q, (struct queue_to){ j->to->name, route }, now_ms);
+	j->to->used_ms = now_ms;
 }
 
 struct job *queue_each(struct queue *q, size_t *at)
@@ -211,122 +223,163 @@ void queue_remove(struct queue *q, struct job *j)
 	free(j);
 }
 
+static int64_t wake(struct queue *q, int64_t now_ms, int64_t now_s)
+{
+	int64_t destinations = destinations_wake(q, now_ms, now_s), sites = sites_wake(q, now_ms);
+
+	return destinations < sites ? destinations : sites;
+}
+
 /* ---- next */
 
-static struct destination *whose_turn(struct queue *q)
+static struct site *whose_turn(struct queue *q)
 {
-	for (int i = QUEUE_PRIORITIES - 1; i >= 0; i--)
-		if (!list_empty(&q->turns[i]))
-			return list_first(&q->turns[i], struct destination, turn);
+	bool least = ++q->n_turns % LEAST_FIRST == 0;
+
+	for (int i = 0; i < QUEUE_PRIORITIES; i++) {
+		struct node *turns = &q->turns[least ? i : QUEUE_PRIORITIES - 1 - i];
+
+		if (!list_empty(turns))
+			return list_first(turns, struct site, turn);
+	}
 	return NULL;
 }
 
-static void start(struct queue *q, struct job *j, int64_t now_ms, int64_t now_s)
+static struct job *start(struct queue *q, struct job *j, int64_t now_ms, int64_t now_s)
 {
-	struct destination *d = j->to;
-
-	account_take(q, j->account, j->n_rcpts, now_ms);
 	leave(q, j);
 	enter(q, j, JOB_RUNNING, now_s);
-	destination_take(d);
-	q->n_running++;
-	d->used_ms = now_ms;
-	list_del(&d->turn); /* the others first */
-	d->turn_priority = -1;
-	destination_look(q, d, now_ms, now_s);
+	count_running(q, j, now_ms);
+	destination_served(q, j->to);
+	destination_look(q, j->to, now_ms, now_s);
+	return j;
 }
 
-struct job *queue_next(struct queue *q, int64_t now_ms, int64_t now_s, int64_t *look_ms)
+struct job *queue_next(struct queue *q, int64_t now_ms, int64_t now_s, struct site **site, int64_t *look_ms)
 {
-	struct destination *d;
+	struct site *s;
 
-	*look_ms = destination_wake(q, now_ms, now_s);
+	*look_ms = wake(q, now_ms, now_s);
 	if (q->n_running >= q->conf->queue.connections_max)
 		return NULL;
-	while ((d = whose_turn(q))) {
-		struct job *j = heap_top(&d->ready);
+	while ((s = whose_turn(q))) {
+		const struct destination *d = heap_top(&s->standing);
 		int64_t wait_s;
+		struct job *j;
 
-		if (!destination_open(q, d, now_ms)) { /* it was, when it was put there */
-			destination_look(q, d, now_ms, now_s);
+		if (!d || !site_open(q, s, now_ms)) { /* it was so when it was put there */
+			site_look(q, s, now_ms);
 			continue;
 		}
+		j = destination_first(d);
 		wait_s = account_wait_s(q, j->account, j->n_rcpts, now_ms);
 		if (wait_s == 0) {
-			start(q, j, now_ms, now_s);
-			return j;
+			site_take(q, s);
+			site_turn_over(s);
+			*site = s;
+			return start(q, j, now_ms, now_s);
 		}
 		j->due_s = now_s + wait_s;
 		queue_place(q, j, JOB_LATER, now_ms, now_s);
 	}
-	*look_ms = destination_wake(q, now_ms, now_s);
+	*look_ms = wake(q, now_ms, now_s);
 	return NULL;
 }
 
-bool queue_may_start(struct queue *q, struct str destination, uint64_t account, uint32_t n_rcpts, int64_t now_ms)
+struct job *queue_next_along(struct queue *q, const struct job *j, struct site *site, int64_t now_ms, int64_t now_s)
 {
-	struct destination *d = destination_need(q, destination, now_ms);
+	const struct destination *d = site->joins ? heap_top(&site->standing) : NULL;
+	struct job *k = d ? destination_first(d) : NULL;
 
-	return q->n_running < q->conf->queue.connections_max && !d->ready.jobs.n && destination_open(q, d, now_ms) &&
-		account_wait_s(q, account, n_rcpts, now_ms) == 0;
+	if (!k || k->id != j->id || account_wait_s(q, k->account, k->n_rcpts, now_ms) > 0)
+		return NULL;
+	return start(q, k, now_ms, now_s);
 }
 
-struct destination *queue_reserve(struct queue *q, struct str destination, int64_t now_ms)
+struct site *queue_reserve(struct queue *q, struct queue_to to, uint64_t account, uint32_t n_rcpts, int64_t now_ms)
 {
-	struct destination *d = destination_need(q, destination, now_ms);
+	struct destination *d = destination_need(q, to, now_ms);
+	struct site *s = d->site;
 
-	d->n_running++;
-	q->n_running++;
-	return d;
+	if (!s || d->paused_until_ms > now_ms || d->known_until_ms <= now_ms || heap_top(&s->standing))
+		return NULL;
+	if (q->n_running >= q->conf->queue.connections_max || !site_open(q, s, now_ms) || account_wait_s(q, account, n_rcpts, now_ms) > 0)
+		return NULL;
+	d->used_ms = now_ms;
+	site_take(q, s);
+	return s;
 }
 
-void queue_unreserve(struct queue *q, struct destination *d, int64_t now_ms, int64_t now_s)
+struct site *queue_reserve_elsewhere(struct queue *q)
 {
-	d->n_running--;
-	q->n_running--;
+	site_take(q, &q->elsewhere);
+	return &q->elsewhere;
+}
+
+void queue_unreserve(struct queue *q, struct site *s, int64_t now_ms)
+{
+	site_give(q, s);
+	site_look(q, s, now_ms);
+}
+
+struct site *queue_joining_site(struct queue *q, struct queue_to to, int64_t now_ms)
+{
+	struct site *s = destination_need(q, to, now_ms)->site;
+
+	return s && s->joins ? s : NULL;
+}
+
+void queue_ended(struct queue *q, struct job *j, struct site *site, int f, int64_t now_ms, int64_t now_s)
+{
+	die_unless(j->place == JOB_RUNNING, "the end of an attempt that was not made");
+	if (f >= 0) {
+		destination_learn(q, j->to, (enum feedback)f, now_ms);
+		if (site)
+			site_learn(q, site, (enum feedback)f, now_ms);
+	}
+	leave(q, j);
+	enter(q, j, JOB_NOWHERE, now_s);
+	j->to->n_running--;
+	if (site)
+		queue_unreserve(q, site, now_ms);
+	destination_look(q, j->to, now_ms, now_s);
+}
+
+void queue_unpause(struct queue *q, struct destination *d, int64_t now_ms, int64_t now_s)
+{
+	d->paused_until_ms = 0;
+	if (d->site)
+		d->site->paused_until_ms = 0;
 	destination_look(q, d, now_ms, now_s);
 }
 
-void queue_ended(struct queue *q, struct job *j, int f, int64_t now_ms, int64_t now_s)
+size_t queue_flush(struct queue *q, struct str domain, int64_t now_ms, int64_t now_s)
 {
-	die_unless(j->place == JOB_RUNNING, "the end of an attempt that was not made");
-	if (f >= 0)
-		destination_learn(q, j->to, (enum feedback)f, now_ms);
-	leave(q, j);
-	enter(q, j, JOB_NOWHERE, now_s);
-	queue_unreserve(q, j->to, now_ms, now_s);
-}
+	struct destination *d = map_get(&q->destinations, domain);
 
-void queue_unpause(struct destination *d)
-{
-	d->paused_until_ms = 0;
-}
-
-size_t queue_flush(struct queue *q, struct str destination, int64_t now_ms, int64_t now_s)
-{
-	struct destination *d = map_get(&q->destinations, destination);
 	if (!d)
 		return 0;
-	queue_unpause(d);
 	for (struct job *j; (j = heap_top(&d->later));) {
 		leave(q, j);
 		j->due_s = now_s;
 		enter(q, j, JOB_READY, now_s);
 	}
-	destination_look(q, d, now_ms, now_s);
-	return d->ready.jobs.n;
+	queue_unpause(q, d, now_ms, now_s);
+	return d->ready.all.n;
 }
 
-int64_t queue_retry_s(struct queue *q, uint32_t n)
+int64_t queue_retry_s(const struct queue *q, uint64_t id, uint32_t n)
 {
 	const struct conf_queue *c = &q->conf->queue;
+	uint64_t state = q->seed ^ id;
 	int64_t ms = c->retry_first_ms;
 
+	state += n;
 	while (n-- > 1 && ms < c->retry_max_ms)
 		ms *= 2;
 	if (ms > c->retry_max_ms)
 		ms = c->retry_max_ms;
-	ms += (int64_t)(rng_step(&q->seed) % (uint64_t)(ms / 2 + 1)) - ms / 4;
+	ms += (int64_t)(rng_step(&state) % (uint64_t)(ms / 2 + 1)) - ms / 4;
 	return ms < 1000 ? 1 : ms / 1000;
 }
 
@@ -351,11 +404,15 @@ void queue_sweep(struct queue *q, size_t n, int64_t now_s, queue_sweep_fn *fn, v
 
 void queue_init(struct queue *q, const struct conf *conf, uint64_t seed)
 {
-	*q = (struct queue){ .conf = conf, .seed = seed, .accounts_prune = ACCOUNTS_PRUNE_FIRST };
+	*q = (struct queue){ .conf = conf, .seed = seed, .accounts_prune = ACCOUNTS_PRUNE_FIRST,
+		.destination_wakes = { .kind = &destination_wakes_kind }, .site_wakes = { .kind = &site_wakes_kind } };
 	map_init(&q->destinations, seed);
+	map_init(&q->sites, seed);
 	map_init(&q->accounts, seed);
 	for (int i = 0; i < QUEUE_PRIORITIES; i++)
 		list_init(&q->turns[i]);
+	list_init(&q->unknown);
+	site_init(q, &q->elsewhere, 0);
 	table_resize(q, TABLE_FIRST);
 	destinations_prune(q, 0);
 }
@@ -371,20 +428,27 @@ void queue_fini(struct queue *q)
 	free(q->table);
 	for (size_t at = 0; map_next(&q->destinations, &at, &name, &v);)
 		destination_free(v);
+	for (size_t at = 0; map_next(&q->sites, &at, &name, &v);)
+		site_free(v);
 	for (size_t at = 0; map_next(&q->accounts, &at, &name, &v);)
 		free(v);
 	map_fini(&q->destinations);
+	map_fini(&q->sites);
 	map_fini(&q->accounts);
-	vec_free(&q->wakes);
+	heap_free(&q->destination_wakes);
+	heap_free(&q->site_wakes);
 }
 
-void queue_configure(struct queue *q, const struct conf *conf)
+void queue_configure(struct queue *q, const struct conf *conf, int64_t now_ms, int64_t now_s)
 {
-	struct str name;
+	struct str key;
 	size_t at = 0;
 	void *v;
 
 	q->conf = conf;
-	while (map_next(&q->destinations, &at, &name, &v))
-		destination_configure(q, v);
+	while (map_next(&q->destinations, &at, &key, &v)) {
+		destination_configure(q, v, now_ms);
+		destination_look(q, v, now_ms, now_s);
+	}
+	sites_prune(q, now_ms);
 }

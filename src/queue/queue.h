@@ -1,10 +1,12 @@
-/* queue/queue.h - which letter leaves next: destinations, their connections, limits, order and times. Pure: it is told the time, and
+/* queue/queue.h - which letter leaves next: sites, their connections, limits, order and times. Pure: it is told the time, and
  * nothing here waits or asks.
  *
- * A job is one group of recipients of a letter, all at one destination. Jobs that are due stand in line at their destination, by
- * priority (RFC 6710) and then by when they became due. A destination has a window of connections, which grows as letters are
- * taken and shrinks as they are deferred; one that cannot be reached pauses, longer each time, and is then tried with one letter.
- * Destinations take turns.
+ * A job is one group of recipients of a letter, all at one destination: a domain, or what a command has chosen in its place. Destinations whose
+ * mail goes to the same hosts are one site: that of a route with next hops is known by the configuration, others are asked about (queue_ask,
+ * queue_learn). A site has a window of connections, which grows as letters are taken and shrinks as they are deferred; one that cannot be
+ * reached pauses, longer each time, and is then tried with one letter. What goes wrong with a destination alone (its DNS, its demands
+ * on TLS) pauses it alone. Sites take turns, and in a site destinations do, by their letters' priority (RFC 6710) and how long they
+ * have been due.
  */
 #ifndef SALLYPORT_QUEUE_QUEUE_H
 #define SALLYPORT_QUEUE_QUEUE_H
@@ -14,6 +16,7 @@
 #include "base/vec.h"
 #include "conf/conf.h"
 #include "ipc/words.h"
+#include "queue/heap.h"
 
 #define QUEUE_NEVER_MS INT64_MAX
 
@@ -41,21 +44,25 @@ struct job {
 };
 _Static_assert(sizeof(struct job) == 64, "there may be a million of them");
 
-/* The smaller comes first; elements know where they are. */
-struct job_heap {
-	struct VEC(struct job *) jobs;
-	bool by_priority;
+/* What is known of the hosts that a destination's mail goes to. */
+struct site_facts {
+	struct str hosts;  /* in one spelling for all who have the same ones */
+	bool secure;	   /* the answer that says so was */
+	bool alone;	   /* something that is said of this destination alone decides how the way is locked (MTA-STS) */
+	int64_t valid_ms;  /* for so long */
 };
 
-struct destination {
-	struct str name; /* what follows it in memory */
-	struct job_heap later, ready;
-	unsigned n_running, n_held;
+/* Hosts that letters go to. */
+struct site {
+	struct str key, name; /* what follows it in memory; name, for people, is the end of key */
+	struct heap standing; /* destinations that have a job that is due */
+	bool joins;	      /* a letter's groups that go there may go in one transaction: it is a next hop of our operator's */
+	unsigned n_destinations;
+	unsigned n_running;
 	double window;	  /* connections at once */
 	double threshold; /* above it the window grows by one a round and not by one a letter */
 	unsigned n_failures; /* in a row */
 	int64_t paused_until_ms;
-	int64_t used_ms; /* when it last had a job */
 	double tokens; /* of its rate */
 	int64_t tokens_ms;
 	int64_t wake_ms; /* when it is looked at next; QUEUE_NEVER_MS: in `turns`, or idle */
@@ -63,6 +70,26 @@ struct destination {
 	struct node turn;
 	int turn_priority; /* the list it is in; -1: none */
 	uint32_t window_max, rate_max; /* a route's; 0: the queue's */
+};
+
+struct destination {
+	struct str key, name, route; /* what follows it in memory; key: both */
+	struct heap later, ready;
+	struct site *site; /* NULL: it is not known */
+	bool secure, alone; /* as struct site_facts has it */
+	int64_t known_until_ms;
+	bool asked;	   /* somebody is finding out */
+	struct node asking; /* in queue.unknown, when it is to be asked about */
+	int route_number;  /* of the configuration; -1: none */
+	unsigned n_running, n_held;
+	unsigned n_failures; /* in a row, of its own */
+	int64_t paused_until_ms;
+	int64_t used_ms;   /* when it last had a job */
+	uint64_t served;   /* a higher number: later */
+	bool stands;	   /* in site->standing */
+	uint32_t stand_at;
+	int64_t wake_ms; /* when it is looked at next */
+	uint32_t wake_at;
 };
 
 #define QUEUE_PRIORITIES 20
@@ -74,14 +101,19 @@ struct account_rate {
 
 struct queue {
 	const struct conf *conf;
-	struct map destinations; /* by name */
-	size_t destinations_prune; /* when so many are there, those that have nothing to do are forgotten */
+	struct map destinations; /* by key */
+	size_t destinations_prune; /* when so many are there, those that have nothing to do are forgotten, and sites with them */
+	struct map sites;	 /* by key */
 	struct map accounts;	 /* struct account_rate by number, of those that have sent lately */
 	size_t accounts_prune;	 /* when so many are there, those that have not are forgotten */
 	struct job **table;	 /* by id and group: open addressing */
 	size_t n_jobs, table_size, n_dead;
-	struct node turns[QUEUE_PRIORITIES]; /* destinations that may start something */
-	struct VEC(struct destination *) wakes; /* a heap, by wake_ms */
+	struct node turns[QUEUE_PRIORITIES]; /* sites that may start something */
+	unsigned n_turns;	 /* since the start: now and then the least goes first */
+	uint64_t n_served;
+	struct node unknown;	 /* destinations that are to be asked about */
+	struct heap destination_wakes, site_wakes; /* by wake_ms */
+	struct site elsewhere;	 /* what runs of an earlier life of ours is counted here */
 	unsigned n_running;
 	uint64_t seed; /* of the spread of times */
 	size_t sweep_at; /* in the table */
@@ -90,35 +122,60 @@ struct queue {
 
 void queue_init(struct queue *q, const struct conf *conf, uint64_t seed);
 void queue_fini(struct queue *q);
-void queue_configure(struct queue *q, const struct conf *conf);
+void queue_configure(struct queue *q, const struct conf *conf, int64_t now_ms, int64_t now_s);
 
-/* A copy of it. Its place follows from j->place: JOB_HELD, JOB_RUNNING, or else by due_s. */
-struct job *queue_add(struct queue *q, const struct job *j, struct str destination, int64_t now_ms, int64_t now_s);
+/* Where to: a domain in A-labels and lower case, or an address literal; and what a command has chosen in place of the usual way, or empty. */
+struct queue_to {
+	struct str domain, route;
+};
+/* A copy of it. Its place follows from j->place: JOB_HELD, JOB_RUNNING (a connection was reserved, or is another's), or else by due_s. */
+struct job *queue_add(struct queue *q, const struct job *j, struct queue_to to, int64_t now_ms, int64_t now_s);
 struct job *queue_find(const struct queue *q, uint64_t id, uint32_t group);
 void queue_remove(struct queue *q, struct job *j);
 /* All jobs in no order; *at starts at 0. The one it gave last may be removed. NULL: the end. */
 struct job *queue_each(struct queue *q, size_t *at);
 /* Moves a job that is not running: its due_s or place (JOB_HELD) has changed. */
 void queue_place(struct queue *q, struct job *j, enum job_place place, int64_t now_ms, int64_t now_s);
+/* A job that is in no place goes another way from now on; empty: the usual one. */
+void queue_reroute(struct queue *q, struct job *j, struct str route, int64_t now_ms);
 
-/* The job to start now, which is running from then on; or NULL, and *look_ms is when to ask again (QUEUE_NEVER_MS: when something changes). */
-struct job *queue_next(struct queue *q, int64_t now_ms, int64_t now_s, int64_t *look_ms);
-/* A new letter to there could be started at once, and nobody stands in line before it. */
-bool queue_may_start(struct queue *q, struct str destination, uint64_t account, uint32_t n_rcpts, int64_t now_ms);
-/* A place for a job that is not there yet; it is given back by queue_unreserve, also when the job is added as a running one. */
-struct destination *queue_reserve(struct queue *q, struct str destination, int64_t now_ms);
-void queue_unreserve(struct queue *q, struct destination *d, int64_t now_ms, int64_t now_s);
-/* A running job's attempt has ended so; f < 0: it was not made. Its place is then to be given (queue_place), or it is removed. */
-void queue_ended(struct queue *q, struct job *j, int f, int64_t now_ms, int64_t now_s);
+/* The job to start now, which is running from then on, and whose connection it counts as; or NULL, and *look_ms is when to ask again
+ * (QUEUE_NEVER_MS: when something changes). */
+struct job *queue_next(struct queue *q, int64_t now_ms, int64_t now_s, struct site **site, int64_t *look_ms);
+/* Another group of the same letter that goes along over j's connection, running from then on; or NULL. */
+struct job *queue_next_along(struct queue *q, const struct job *j, struct site *site, int64_t now_ms, int64_t now_s);
+/* A connection for a new letter to there could be had at once, and nobody stands in line before it: it is taken. NULL: no. It is given back by
+ * queue_unreserve, or by queue_ended of the job that was added as running. */
+struct site *queue_reserve(struct queue *q, struct queue_to to, uint64_t account, uint32_t n_rcpts, int64_t now_ms);
+void queue_unreserve(struct queue *q, struct site *s, int64_t now_ms);
+/* The same without asking whether: relay is at it already. */
+struct site *queue_reserve_elsewhere(struct queue *q);
+/* A running job's attempt has ended so; f < 0: it was not made. site: the one that its connection counts as; NULL: it went along with another job.
+ * Its place is then to be given (queue_place), or it is removed. */
+void queue_ended(struct queue *q, struct job *j, struct site *site, int f, int64_t now_ms, int64_t now_s);
 /* Forgets a pause: somebody knows that the destination is there again (ETRN, a command). All its waiting jobs become due. Returns how many. */
-size_t queue_flush(struct queue *q, struct str destination, int64_t now_ms, int64_t now_s);
-void queue_unpause(struct destination *d); /* the pause alone */
+size_t queue_flush(struct queue *q, struct str domain, int64_t now_ms, int64_t now_s);
+void queue_unpause(struct queue *q, struct destination *d, int64_t now_ms, int64_t now_s); /* the pause alone */
+
+/* A destination of which nobody knows where its mail goes, and that has something to send; asked about from then on. NULL: none. */
+struct destination *queue_ask(struct queue *q);
+/* What was found out of one that was asked about; NULL: nothing, and it stands for itself until it is asked about again. */
+void queue_learn(struct queue *q, struct destination *d, const struct site_facts *f, int64_t now_ms, int64_t now_s);
+/* The same hosts serve others too, over the same connections: they are what is to be said to relay. Empty: not so. */
+struct str queue_shared_hosts(const struct destination *d, int64_t now_ms);
+/* The site of a destination, when it is known and a letter's groups may go there together; else NULL. */
+struct site *queue_joining_site(struct queue *q, struct queue_to to, int64_t now_ms);
+
+/* Sites where something is due or running, or that pause: at most max of them, in the order of their keys, behind that one. */
+size_t queue_busy_sites(const struct queue *q, struct str after, int64_t now_ms, const struct site **out, size_t max);
+size_t queue_site_due(const struct site *s); /* jobs */
 
 /* Jobs that wait and whose time is over, or whose sender is to be warned, among the next n of the table; each call goes on behind the one before. */
 typedef void queue_sweep_fn(void *ctx, struct job *j);
 void queue_sweep(struct queue *q, size_t n, int64_t now_s, queue_sweep_fn *fn, void *ctx);
 
-/* How long after attempt number n the next one is, in seconds: conf's retry_first doubled n - 1 times, at most retry_max, spread by a quarter. */
-int64_t queue_retry_s(struct queue *q, uint32_t n);
+/* How long after attempt number n the next one is, in seconds: conf's retry_first doubled n - 1 times, at most retry_max, spread by a quarter: for
+ * all groups of a letter by the same. */
+int64_t queue_retry_s(const struct queue *q, uint64_t id, uint32_t n);
 
 #endif

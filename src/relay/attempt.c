@@ -32,7 +32,7 @@ struct attempt {
 	const struct ipc_sts_known *fresh;
 	struct said said; /* why those that are left are, as far as no server has told it of each */
 	bool any_soft;
-	enum feedback feedback;
+	enum feedback feedback; /* FEEDBACK_NONE until there is one */
 	unsigned n_sessions;
 	struct ipc_delivery *d;
 	int64_t began_ms;
@@ -47,6 +47,7 @@ struct way {
 	struct str host;
 	bool named; /* the host is a name, and not an address */
 	uint16_t port;
+	const struct mx *mx; /* NULL: the hop is the host */
 	struct mx_addresses addresses;
 	unsigned used; /* bits of addresses */
 };
@@ -91,7 +92,8 @@ static void tell_lock(struct attempt *a, enum lock_verdict v, const struct lock_
 {
 	struct said s;
 
-	said_set(&s, v == LOCK_NEVER, FEEDBACK_FINE, l->status, "%s", l->text);
+	/* What can never be is the letter's demand; what cannot be now, the domain's. */
+	said_set(&s, v == LOCK_NEVER, v == LOCK_NEVER ? FEEDBACK_NONE : FEEDBACK_DOMAIN, l->status, "%s", l->text);
 	tell(a, &s);
 }
 
@@ -265,7 +267,6 @@ static enum next lack(struct way *way, const struct wire *w, enum lock_lack what
 
 		snprintf(said.text + n, sizeof said.text - n, " (%.*s)", (int)(sizeof said.text - n - 4), why);
 	}
-	note(a, FEEDBACK_DOWN);
 	tell_lock(a, said.code >= 500 ? LOCK_NEVER : LOCK_LATER, &said);
 	return NEXT_HOST;
 }
@@ -385,10 +386,20 @@ static SUSPENDS enum next prepare(struct way *way, struct wire *w, bool plain)
 	return log_in(a, w);
 }
 
+/* Others who have these hosts may use the connection when DNS says of them now what post was told, and nothing is asked of it for this domain alone. */
+static struct str wire_key(const struct way *way)
+{
+	const struct attempt *a = way->a;
+	bool shared = way->mx && a->target.shared_key.n && str_eq(way->mx->spelling, a->m->hosts) && way->mx->secure == (a->m->secure != 0) &&
+		!way->lock.alone;
+
+	return shared ? a->target.shared_key : a->target.key;
+}
+
 static struct wire *open_wire(const struct way *way, const struct dialled *found)
 {
 	struct attempt *a = way->a;
-	struct wire *w = wire_new(&a->relay->pool, a->target.key, a->target.helo, way->named ? way->host : STR(""), &a->conf->conf->timeouts);
+	struct wire *w = wire_new(&a->relay->pool, wire_key(way), a->target.helo, way->named ? way->host : STR(""), &a->conf->conf->timeouts);
 
 	w->address = way->addresses.v[found->at];
 	snprintf(w->source, sizeof w->source, "%s", found->source);
@@ -559,7 +570,8 @@ static SUSPENDS enum next try_mx(struct way *way)
 	a->d->dns_ms += since(a, from);
 	if (!found)
 		tell_no_way(a, &said);
-	else if (make_plan(way, mx->secure))
+	way->mx = mx;
+	if (found && make_plan(way, mx->secure))
 		for (size_t i = 0; i < mx->n && next == NEXT_HOST && a->n_sessions < SESSIONS_MAX; i++)
 			next = try_host(way, mx->hosts[i].name, way->hop->port);
 	return next;
@@ -580,11 +592,18 @@ static SUSPENDS void try_hops(struct attempt *a)
 	}
 }
 
+static struct wire *take_kept(struct attempt *a)
+{
+	struct wire *w = a->target.shared_key.n ? pool_take(&a->relay->pool, a->target.shared_key) : NULL;
+
+	return w ? w : pool_take(&a->relay->pool, a->target.key);
+}
+
 /* A kept connection takes the letter without another question to DNS. False: there is none, or it has ended before it had the letter (by 421 too: it was
  * there for too long), which is nobody's fault; those that are left go over a new one. */
 static SUSPENDS bool is_done_by_kept(struct attempt *a)
 {
-	struct wire *w = pool_take(&a->relay->pool, a->target.key);
+	struct wire *w = take_kept(a);
 	struct client_sent sent;
 	enum next next;
 
@@ -592,7 +611,7 @@ static SUSPENDS bool is_done_by_kept(struct attempt *a)
 		return false;
 	next = send_over(a, w, &sent);
 	if (next == NEXT_AGAIN || (next == NEXT_HOST && !sent.usable)) {
-		a->feedback = FEEDBACK_LOCAL;
+		a->feedback = FEEDBACK_NONE;
 		return false;
 	}
 	a->d->reused = 1;
@@ -606,7 +625,7 @@ static SUSPENDS void run(struct attempt *a)
 {
 	const struct ipc_relay_send *m = a->m;
 	struct target_ask ask = { .domain = m->domain, .route = m->route, .source = m->source, .require_tls = m->facts.wishes.require_tls,
-		.tls_optional = m->facts.flags & OUT_TLS_OPTIONAL };
+		.tls_optional = m->facts.flags & OUT_TLS_OPTIONAL, .hosts = m->hosts, .secure = m->secure };
 	struct said s;
 
 	if (!target_make(a->conf->conf, &ask, a->arena, &a->target)) {
@@ -624,7 +643,7 @@ SUSPENDS void attempt_run(struct relay *r, struct relay_conf *conf, const struct
 	struct attempt *a = arena_new(arena, struct attempt);
 	struct body_map map = { 0 };
 
-	*a = (struct attempt){ .relay = r, .conf = conf, .m = m, .arena = arena, .d = &out->delivery, .feedback = FEEDBACK_LOCAL };
+	*a = (struct attempt){ .relay = r, .conf = conf, .m = m, .arena = arena, .d = &out->delivery, .feedback = FEEDBACK_NONE };
 	a->began_ms = now(a);
 	a->facts = arena_array(arena, LOCK_FACTS_MAX, sizeof *a->facts);
 	begin_rcpts(a);
@@ -633,6 +652,8 @@ SUSPENDS void attempt_run(struct relay *r, struct relay_conf *conf, const struct
 		a->body = map.bytes;
 		run(a);
 		body_unmap(&map);
+	} else {
+		note(a, FEEDBACK_LOCAL);
 	}
 	finish_rcpts(a);
 	out->delivery.feedback = (uint8_t)a->feedback;

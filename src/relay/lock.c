@@ -151,6 +151,11 @@ static bool asks_peer(const struct lock_ask *ask)
 	return ask->tls == CONF_ROUTE_TLS_AUTO && (ask->require_tls || !ask->tls_optional);
 }
 
+SUSPENDS bool lock_has_policy(struct locks *l, struct str domain, struct arena *a)
+{
+	return sts_is_there(l, domain, a);
+}
+
 SUSPENDS enum lock_verdict lock_plan_make(struct locks *l, const struct lock_ask *ask, struct arena *a, struct lock_plan *out, struct lock_said *said)
 {
 	struct sts_found found;

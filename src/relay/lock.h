@@ -81,6 +81,9 @@ struct lock_plan {
 SUSPENDS enum lock_verdict lock_plan_make(struct locks *l, const struct lock_ask *ask, struct arena *a, struct lock_plan *out, struct lock_said *said)
 	MUST_USE;
 
+/* There is an MTA-STS policy of the domain: what vouches for its hosts does so for it alone. Nothing is fetched. */
+SUSPENDS bool lock_has_policy(struct locks *l, struct str domain, struct arena *a);
+
 struct lock_host_ask {
 	struct str host;	/* of the MX record, or the route's; lower case, without final dot; an address literal's: empty */
 	struct str expanded;	/* where CNAMEs of it led to, in the answer with its addresses; host itself without any */
@@ -97,6 +100,7 @@ struct lock_host {
 	bool tls_demanded;	 /* no letter goes without TLS */
 	bool needs_requiretls;	 /* the server must announce REQUIRETLS (RFC 8689 4.2.1) and MAIL FROM carries it */
 	bool sts_tested;	 /* the policy's mode is testing: what fails is reported and forgiven */
+	bool alone;		 /* what is asked for is of the plan's domain: a session so locked is none for another domain with this host */
 	struct tls_client client;
 	struct str policy_text; /* TLSA records, for reports */
 	uint8_t policy;		/* TLSRPT_POLICY_* */

@@ -88,6 +88,8 @@ static void demand_dane(struct lock_host *h, const struct dane *d)
 		h->client.names = names;
 		h->client.n_names = 1;
 	}
+	for (size_t i = 0; i < d->n; i++)
+		h->alone |= d->v[i].usage != 3; /* which alone looks at no names (RFC 7672 3.1.1) */
 }
 
 /* DANE_NONE: it has no say here. */
@@ -206,6 +208,7 @@ SUSPENDS enum lock_verdict lock_host_make(struct locks *l, struct lock_plan *pla
 		.tls_wanted = true, .needs_requiretls = plan->ask.require_tls,
 		.client = { .trust = TLS_TRUST_ANY, .authorities = l->authorities } };
 	out->client.name = out->host[0] ? out->host : NULL;
+	out->alone = plan->sts || plan->sts_trouble;
 	found = use_dane(l, out, ask, said);
 	if (found == DANE_FAILED)
 		return LOCK_LATER;

@@ -55,7 +55,28 @@ static int by_preference(const void *a, const void *b)
 {
 	const struct mx_host *x = a, *y = b;
 
-	return x->preference < y->preference ? -1 : x->preference > y->preference;
+	if (x->preference != y->preference)
+		return x->preference < y->preference ? -1 : 1;
+	return str_cmp(x->name, y->name);
+}
+
+/* "mx1.example.org,mx2.example.org;backup.example.net": names of one preference with a comma. Of many the first, and how many there are. */
+static struct str spell(const struct mx_host *v, size_t n, struct arena *a)
+{
+	struct str spelling;
+	struct buf b;
+
+	buf_init(&b, MX_SPELLING_MAX);
+	for (size_t i = 0; i < n && i < MX_HOSTS_MAX; i++) {
+		if (i)
+			buf_addc(&b, v[i].preference == v[i - 1].preference ? ',' : ';');
+		buf_add(&b, v[i].name);
+	}
+	if (n > MX_HOSTS_MAX)
+		buf_addf(&b, " of %zu", n);
+	spelling = arena_dup(a, buf_str(&b));
+	buf_fini(&b);
+	return spelling;
 }
 
 static void shuffle(struct mx_host *v, size_t n, uint64_t *seed)
@@ -72,7 +93,6 @@ static void shuffle(struct mx_host *v, size_t n, uint64_t *seed)
 /* Those of one preference by chance, so that load is spread (RFC 5321 5.1). */
 static void order(struct mx_host *v, size_t n, uint64_t *seed)
 {
-	qsort(v, n, sizeof *v, by_preference);
 	for (size_t i = 0, k; i < n; i = k) {
 		for (k = i + 1; k < n && v[k].preference == v[i].preference; k++)
 			;
@@ -107,6 +127,8 @@ static bool take_records(const struct dns_answer *answer, struct str domain, con
 		said_set(said, true, FEEDBACK_FINE, "5.1.10", "%.*s takes no mail: it has a null MX (RFC 7505)", STR_ARG(domain));
 		return false;
 	}
+	qsort(v, n, sizeof *v, by_preference);
+	out->spelling = spell(v, n, a);
 	order(v, n, seed);
 	left = before_us(v, n, own);
 	if (left == 0) {
@@ -125,6 +147,7 @@ SUSPENDS bool mx_find(const struct resolver *r, struct str domain, const struct 
 	*out = (struct mx){ 0 };
 	r->ask(r->ctx, domain, DNS_MX, a, &answer);
 	out->secure = answer.secure;
+	out->ttl_s = answer.ttl_s;
 	if (answer.result == DNS_OK)
 		return take_records(&answer, domain, own, seed, a, out, said);
 	if (answer.result != DNS_NODATA) {
@@ -136,6 +159,7 @@ SUSPENDS bool mx_find(const struct resolver *r, struct str domain, const struct 
 		return false;
 	}
 	out->implicit = true;
+	out->spelling = domain;
 	out->hosts[out->n++] = (struct mx_host){ .name = domain };
 	return true;
 }

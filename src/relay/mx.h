@@ -10,6 +10,7 @@
 #include "relay/said.h"
 
 #define MX_HOSTS_MAX 10	     /* tried in one attempt: the best by preference */
+#define MX_SPELLING_MAX (MX_HOSTS_MAX * 256 + 16)
 #define OWN_ADDRESSES_MAX 64 /* of this machine that are known */
 
 /* Asks DNS. */
@@ -36,6 +37,8 @@ struct mx_host {
 struct mx {
 	struct mx_host hosts[MX_HOSTS_MAX]; /* in the order in which they are tried */
 	size_t n;
+	struct str spelling; /* of the hosts and their order, before any is left to chance: the same for whoever has the same */
+	uint32_t ttl_s;	     /* of the answer */
 	bool implicit; /* there is no MX: the domain itself is the host */
 	bool secure;   /* the answer that says so was */
 };

@@ -22,10 +22,11 @@ struct relay_conf {
 /* One attempt: under way, or its result until it is acknowledged. */
 struct relay_job {
 	struct node node; /* in the order in which they came */
-	struct ipc_relay_job id;
-	struct arena arena; /* of the reply */
+	struct ipc_relay_job *ids; /* of all groups that go together; those that were acknowledged are gone, and with the last of them the job */
+	size_t n_ids;
+	struct arena arena; /* of ids and the reply */
 	struct ipc_relay_send_reply reply;
-	bool done, acknowledged;
+	bool done;
 	unsigned n_waiting; /* tasks that wait for its end */
 	struct gate gate;
 	struct task *task;

@@ -7,6 +7,7 @@
 #include "relay/relay_impl.h"
 
 #include "base/die.h"
+#include "relay/hosts.h"
 #include "relay/texts.h"
 
 #include <stdlib.h>
@@ -22,39 +23,63 @@ static struct relay_job *job_find(struct relay *r, const struct ipc_relay_job *i
 	return map_get(&r->by_id, MAP_KEY(*id));
 }
 
-static struct relay_job *job_new(struct relay *r, const struct ipc_relay_job *id)
+static void job_add_id(struct relay *r, struct relay_job *j, const struct ipc_relay_job *id)
+{
+	j->ids[j->n_ids++] = *id;
+	map_put(&r->by_id, MAP_KEY(*id), j);
+}
+
+static struct relay_job *job_new(struct relay *r, const struct ipc_relay_job *id, const struct ipc_relay_send *m)
 {
 	struct relay_job *j = mem_new(struct relay_job);
 
-	j->id = *id;
 	arena_init(&j->arena, "result", REPLY_MEMORY);
+	j->ids = arena_array(&j->arena, m->n_along + 1, sizeof *j->ids);
+	job_add_id(r, j, id);
+	for (size_t i = 0; i < m->n_along; i++)
+		if (!job_find(r, &m->along[i]))
+			job_add_id(r, j, &m->along[i]);
 	gate_init(&j->gate);
 	list_init(&j->node);
 	list_add_last(&r->jobs, &j->node);
-	map_put(&r->by_id, MAP_KEY(j->id), j);
 	r->n_jobs++;
 	return j;
 }
 
 /* Somebody who waits still reads it then, and frees it. */
-static void job_forget(struct relay *r, struct relay_job *j)
+static void job_free_if_unused(struct relay_job *j)
 {
-	if (!j->acknowledged) {
-		map_del(&r->by_id, MAP_KEY(j->id));
-		list_del(&j->node);
-		r->n_jobs--;
-		j->acknowledged = true;
-	}
-	if (j->n_waiting || !j->done)
+	if (j->n_ids || j->n_waiting || !j->done)
 		return;
 	arena_fini(&j->arena);
 	free(j);
 }
 
+/* It is known by its other ids until they are forgotten too. */
+static void job_forget(struct relay *r, struct relay_job *j, const struct ipc_relay_job *id)
+{
+	struct ipc_relay_job gone = *id; /* which may be among those */
+
+	map_del(&r->by_id, MAP_KEY(gone));
+	for (size_t i = 0; i < j->n_ids; i++)
+		if (memcmp(&j->ids[i], &gone, sizeof gone) == 0)
+			j->ids[i] = j->ids[--j->n_ids];
+	if (j->n_ids == 0) {
+		list_del(&j->node);
+		r->n_jobs--;
+	}
+	job_free_if_unused(j);
+}
+
 void relay_jobs_fini(struct relay *r)
 {
 	list_each(it, next, &r->jobs)
-		job_forget(r, list_entry(it, struct relay_job, node));
+	{
+		struct relay_job *j = list_entry(it, struct relay_job, node);
+
+		for (size_t n = j->n_ids; n > 0; n--)
+			job_forget(r, j, &j->ids[n - 1]);
+	}
 	map_fini(&r->by_id);
 }
 
@@ -151,10 +176,10 @@ static SUSPENDS bool job_await(struct relay *r, struct relay_job *j)
 	return j->done;
 }
 
-static void job_release(struct relay *r, struct relay_job *j)
+static void job_release(struct relay_job *j)
 {
-	if (--j->n_waiting == 0 && j->acknowledged)
-		job_forget(r, j);
+	j->n_waiting--;
+	job_free_if_unused(j);
 }
 
 static SUSPENDS void on_send(void *ctx, struct ipc_call *call, const void *msg)
@@ -172,13 +197,13 @@ static SUSPENDS void on_send(void *ctx, struct ipc_call *call, const void *msg)
 	if (j) {
 		j->n_waiting++;
 	} else {
-		j = job_new(r, &id);
+		j = job_new(r, &id, m);
 		j->n_waiting++;
 		job_run(r, j, m);
 	}
 	if (job_await(r, j))
 		ipc_relay_send_reply_send(call, OK, &j->reply);
-	job_release(r, j);
+	job_release(j);
 	r->n_calls--;
 }
 
@@ -201,7 +226,7 @@ static SUSPENDS void on_result(void *ctx, struct ipc_call *call, const void *msg
 			.n_tls_facts = j->reply.n_tls_facts, .sts = j->reply.sts, .n_sts = j->reply.n_sts };
 		ipc_relay_result_reply_send(call, OK, &reply);
 	}
-	job_release(r, j);
+	job_release(j);
 	r->n_calls--;
 }
 
@@ -215,7 +240,7 @@ static void on_acknowledge(void *ctx, struct ipc_call *call, const void *msg)
 		struct relay_job *j = job_find(r, &m->jobs[i]);
 
 		if (j && j->done)
-			job_forget(r, j);
+			job_forget(r, j, &m->jobs[i]);
 	}
 }
 
@@ -230,13 +255,15 @@ static void on_outstanding(void *ctx, struct ipc_call *call, const void *msg)
 
 	list_each(it, next, &r->jobs)
 	{
-		if (n++ < m->after)
-			continue;
-		if (reply.n_jobs == IPC_RELAY_OUTSTANDING_JOBS_MAX) {
-			reply.more = 1;
-			break;
+		const struct relay_job *j = list_entry(it, struct relay_job, node);
+
+		for (size_t i = 0; i < j->n_ids && !reply.more; i++) {
+			if (n++ < m->after)
+				continue;
+			reply.more = reply.n_jobs == IPC_RELAY_OUTSTANDING_JOBS_MAX;
+			if (!reply.more)
+				v[reply.n_jobs++] = j->ids[i];
 		}
-		v[reply.n_jobs++] = list_entry(it, struct relay_job, node)->id;
 	}
 	ipc_relay_outstanding_reply_send(call, OK, &reply);
 }
@@ -253,6 +280,19 @@ static SUSPENDS void on_texts(void *ctx, struct ipc_call *call, const void *msg)
 	}
 	r->n_calls++;
 	relay_answer_texts(r->dns, call, msg);
+	r->n_calls--;
+}
+
+static SUSPENDS void on_hosts(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct relay *r = ctx;
+
+	if (r->stopping) {
+		call_reply(call, TRY_LATER, NULL);
+		return;
+	}
+	r->n_calls++;
+	relay_answer_hosts(r, call, msg);
 	r->n_calls--;
 }
 
@@ -287,6 +327,7 @@ void relay_service_init(struct relay *r)
 	r->handlers[IPC_RELAY_OUTSTANDING] = on_outstanding;
 	r->handlers[IPC_RELAY_ACKNOWLEDGE] = on_acknowledge;
 	r->handlers[IPC_DNS_TEXTS] = on_texts;
+	r->handlers[IPC_RELAY_HOSTS] = on_hosts;
 	r->handlers[IPC_STS_REMEMBER] = on_sts;
 	r->handlers[IPC_TLSRPT_POST] = on_report;
 	r->service = (struct ipc_service){ .ctx = r, .handlers = r->handlers };

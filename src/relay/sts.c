@@ -270,6 +270,15 @@ static void take_entry(struct locks *l, struct str domain, struct str id, struct
 	}
 }
 
+SUSPENDS bool sts_is_there(struct locks *l, struct str domain, struct arena *a)
+{
+	const struct sts_entry *e = map_get(&l->cache.by_domain, domain);
+
+	if (!l->sts || domain.n == 0 || domain.n > DOMAIN_MAX)
+		return false;
+	return (e && in_time(e, lock_now_s(l))) || announced(l, domain, a).n;
+}
+
 SUSPENDS void sts_find(struct locks *l, struct str domain, struct arena *a, struct sts_found *out)
 {
 	struct sts_entry *e;

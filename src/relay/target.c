@@ -50,13 +50,20 @@ static void take_route(struct target *t, const struct conf_route *r)
 }
 
 /* Its route is part of it by number: a domain of no route, one of a route, and one of another have nothing in common. */
-static struct str key_of(const struct conf *c, const struct target *t, const struct target_ask *ask, struct arena *a)
+static struct str key_of(const struct conf *c, const struct target *t, const struct target_ask *ask, struct str whose, struct arena *a)
 {
 	long route = t->route ? (long)(t->route - c->routes) : -1;
-	struct str domain = t->chosen ? STR("") : ask->domain; /* a smart host takes letters for all */
 
-	return arena_fmt(a, "%.*s\n%.*s\n%ld\n%u\n%d%d", STR_ARG(domain), STR_ARG(ask->route), route, ask->source,
+	return arena_fmt(a, "%.*s\n%.*s\n%ld\n%u\n%d%d", STR_ARG(whose), STR_ARG(ask->route), route, ask->source,
 		ask->require_tls, ask->tls_optional);
+}
+
+/* A smart host takes letters for all. */
+static void make_keys(const struct conf *c, struct target *t, const struct target_ask *ask, struct arena *a)
+{
+	t->key = key_of(c, t, ask, t->chosen ? STR("") : ask->domain, a);
+	if (!t->chosen && ask->hosts.n)
+		t->shared_key = key_of(c, t, ask, arena_fmt(a, "%s %.*s", ask->secure ? "secure" : "hosts", STR_ARG(ask->hosts)), a);
 }
 
 bool target_make(const struct conf *c, const struct target_ask *ask, struct arena *a, struct target *out)
@@ -83,6 +90,6 @@ bool target_make(const struct conf *c, const struct target_ask *ask, struct aren
 		out->source = &c->sources[ask->source - 1];
 	if (out->source && out->source->helo.n)
 		out->helo = out->source->helo;
-	out->key = key_of(c, out, ask, a);
+	make_keys(c, out, ask, a);
 	return true;
 }

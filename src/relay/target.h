@@ -10,6 +10,8 @@ struct target_ask {
 	struct str route;  /* of a reroute, as conf_hop_parse reads it; empty: none */
 	uint16_t source;   /* 0: the system chooses; else the index of the source and 1 */
 	bool require_tls, tls_optional;
+	struct str hosts;  /* of whoever has the same hosts, when connections to them are shared; else empty */
+	bool secure;	   /* that they are the domain's is */
 };
 
 /* Views are in the arena or of the configuration. */
@@ -24,7 +26,8 @@ struct target {
 	bool implicit_tls;
 	const struct conf_source *source; /* NULL: the system chooses */
 	struct str helo;
-	struct str key; /* connections made for one target serve all others of the same key */
+	struct str key;	       /* connections made for one target serve all others of the same key */
+	struct str shared_key; /* the same for all domains with these hosts; empty: none are shared */
 };
 
 /* False: the route, or an address literal, cannot be read. */

@@ -90,12 +90,14 @@ bool world_open(struct world *w, const struct world_opts *o, struct buf *why)
 	struct link *links[] = { &w->post_store, &w->auth_store, &w->ctl_store, &w->edge_store, &w->store_scan, &w->post_scan, &w->relay,
 		&w->edge_post, &w->edge_in_post };
 	struct conf_errors errors;
+	char text[2000];
 
+	snprintf(text, sizeof text, "%s%s", conf_text, o->settings ? o->settings : "");
 	*w = (struct world){ .sched = o->sched };
 	log_init(&w->log, 2, "sim");
 	w->log.least = LOG_LEVEL_ERROR;
 	conf_errors_init(&errors);
-	if (!conf_parse(str_z(conf_text), "sim", &w->conf, &errors))
+	if (!conf_parse(str_z(text), "sim", &w->conf, &errors))
 		die("sim: %.*s", STR_ARG(buf_str(&errors.text)));
 	conf_errors_fini(&errors);
 	w->conf->timeouts.imap_idle_ms = (int64_t)86400 * 1000; /* quiet clients stay */

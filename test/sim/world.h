@@ -16,6 +16,7 @@ struct world_opts {
 	bool rocks;
 	bool mail;                  /* post and scan are there too */
 	bool keep_garbage;
+	const char *settings;       /* of the configuration, besides what every world has; NULL: none */
 	int64_t keep_expunged_ms;
 	const struct ipc_service *edge; /* what the users' edge serves: changed, revoked. NULL: it ignores both */
 };

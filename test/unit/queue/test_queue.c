@@ -1,6 +1,7 @@
 /* The queue's order: windows, turns, pauses, rates, priorities, times. Time is a number here. */
 #include "queue/destination.h"
 #include "queue/queue.h"
+#include "queue/site.h"
 
 #include "base/rng.h"
 
@@ -17,6 +18,7 @@ struct world {
 	struct queue q;
 	int64_t ms, s;
 	uint64_t id;
+	unsigned n_asked;
 };
 
 static void world_open(struct world *w, const char *settings)
@@ -53,20 +55,54 @@ static struct job *add(struct world *w, const char *to, struct job j)
 	j.n_rcpts = j.n_rcpts ? j.n_rcpts : 1;
 	j.due_s += w->s;
 	j.priority = j.priority ? j.priority : PRIORITY_OF_NORMAL;
-	return queue_add(&w->q, &j, str_z(to), w->ms, w->s);
+	return queue_add(&w->q, &j, (struct queue_to){ str_z(to), STR("") }, w->ms, w->s);
+}
+
+/* What relay says: "one.test" and "two.test" share hosts, every other domain has its own; "alone-" has a policy of its own. */
+static void answer_all(struct world *w)
+{
+	for (struct destination *d; (d = queue_ask(&w->q));) {
+		bool shared = str_ends(d->name, STR("one.test")) || str_ends(d->name, STR("two.test"));
+		struct site_facts f = { .hosts = shared ? STR("mx.shared.test") : d->name, .secure = shared, .valid_ms = 3600000,
+			.alone = str_starts(d->name, STR("alone-")) };
+
+		w->n_asked++;
+		queue_learn(&w->q, d, str_starts(d->name, STR("unknown")) ? NULL : &f, w->ms, w->s);
+	}
 }
 
 static struct job *next(struct world *w, int64_t *look_ms)
 {
 	int64_t ignored;
+	struct site *site;
+	struct job *j = queue_next(&w->q, w->ms, w->s, &site, look_ms ? look_ms : &ignored);
 
-	return queue_next(&w->q, w->ms, w->s, look_ms ? look_ms : &ignored);
+	if (!j) { /* as the queue's task does */
+		answer_all(w);
+		j = queue_next(&w->q, w->ms, w->s, &site, look_ms ? look_ms : &ignored);
+	}
+	return j;
+}
+
+static void ended(struct world *w, struct job *j, int f)
+{
+	queue_ended(&w->q, j, j->to->site, f, w->ms, w->s);
 }
 
 static void end(struct world *w, struct job *j, enum feedback f)
 {
-	queue_ended(&w->q, j, f, w->ms, w->s);
+	ended(w, j, (int)f);
 	queue_remove(&w->q, j);
+}
+
+/* Its site is known from then on. */
+static struct site *site_of(struct world *w, const char *name)
+{
+	struct destination *d = destination_need(&w->q, (struct queue_to){ str_z(name), STR("") }, w->ms);
+
+	if (!d->site)
+		queue_learn(&w->q, d, &(struct site_facts){ .hosts = d->name, .valid_ms = 3600000 }, w->ms, w->s);
+	return d->site;
 }
 
 static unsigned start_all(struct world *w, struct job **out, unsigned max)
@@ -118,7 +154,7 @@ static void test_window_grows_and_shrinks(void **state)
 	assert_int_equal(start_all(&w, run, 40), 5); /* the setting */
 	end(&w, run[0], FEEDBACK_SLOW);
 	for (int i = 1; i < 5; i++)
-		queue_ended(&w.q, run[i], -1, w.ms, w.s);
+		ended(&w, run[i], -1);
 	assert_int_equal(start_all(&w, run, 40), 2); /* half of it */
 	world_close(&w);
 }
@@ -133,7 +169,7 @@ static void test_one_down_does_not_slow_the_others(void **state)
 	world_open(&w, "");
 	down = add(&w, "down.test", (struct job){ 0 });
 	assert_ptr_equal(next(&w, NULL), down);
-	queue_ended(&w.q, down, FEEDBACK_DOWN, w.ms, w.s);
+	ended(&w, down, FEEDBACK_DOWN);
 	queue_place(&w.q, down, JOB_LATER, w.ms, w.s); /* due now, but its destination pauses */
 	fine = add(&w, "fine.test", (struct job){ 0 });
 	assert_ptr_equal(next(&w, &look), fine);
@@ -141,7 +177,7 @@ static void test_one_down_does_not_slow_the_others(void **state)
 	assert_int_equal(look, w.ms + 30000);
 	pass(&w, 30);
 	assert_ptr_equal(next(&w, NULL), down);
-	queue_ended(&w.q, down, FEEDBACK_DOWN, w.ms, w.s);
+	ended(&w, down, FEEDBACK_DOWN);
 	queue_place(&w.q, down, JOB_LATER, w.ms, w.s);
 	assert_null(next(&w, &look));
 	assert_int_equal(look, w.ms + 60000); /* twice as long */
@@ -223,7 +259,7 @@ static void test_rates(void **state)
 
 	(void)state;
 	world_open(&w, "queue { destination_rate 6; account_rate 20; connections_destination 100 }\nroute free.test { rate 1000 }");
-	destination_need(&w.q, STR("slow.test"), w.ms)->window = 100;
+	site_of(&w, "slow.test")->window = 100;
 	for (int i = 0; i < 30; i++)
 		add(&w, "slow.test", (struct job){ 0 });
 	assert_int_equal(start_all(&w, run, 100), 6);
@@ -231,7 +267,7 @@ static void test_rates(void **state)
 	assert_in_range(look, w.ms + 9000, w.ms + 10002); /* the next of six a minute */
 	pass(&w, 11);
 	assert_int_equal(start_all(&w, run, 100), 1);
-	destination_need(&w.q, STR("free.test"), w.ms)->window = 100;
+	site_of(&w, "free.test")->window = 100;
 	for (int i = 0; i < 5; i++)
 		add(&w, "free.test", (struct job){ .account = 7, .n_rcpts = 8 });
 	assert_int_equal(start_all(&w, run, 100), 2); /* 16 of 20 recipients; another 8 are more than are left */
@@ -264,22 +300,277 @@ static void test_flush_hold_find(void **state)
 	world_close(&w);
 }
 
+static struct site *reserve(struct world *w, const char *to)
+{
+	return queue_reserve(&w->q, (struct queue_to){ str_z(to), STR("") }, 0, 1, w->ms);
+}
+
 static void test_reserved_places_count(void **state)
 {
-	struct destination *d;
+	struct site *a, *b;
 	struct world w;
 
 	(void)state;
 	world_open(&w, "");
-	assert_true(queue_may_start(&w.q, STR("a.test"), 0, 1, w.ms));
-	d = queue_reserve(&w.q, STR("a.test"), w.ms);
-	assert_ptr_equal(queue_reserve(&w.q, STR("a.test"), w.ms), d);
-	assert_false(queue_may_start(&w.q, STR("a.test"), 0, 1, w.ms));
+	assert_null(reserve(&w, "a.test")); /* nobody knows where that is */
+	site_of(&w, "a.test");
+	a = reserve(&w, "a.test");
+	b = reserve(&w, "a.test");
+	assert_non_null(a);
+	assert_ptr_equal(a, b);
+	assert_null(reserve(&w, "a.test"));
 	add(&w, "a.test", (struct job){ 0 });
 	assert_null(next(&w, NULL));
-	queue_unreserve(&w.q, d, w.ms, w.s);
+	queue_unreserve(&w.q, a, w.ms);
 	assert_non_null(next(&w, NULL));
-	assert_false(queue_may_start(&w.q, STR("a.test"), 0, 1, w.ms));
+	assert_null(reserve(&w, "a.test"));
+	world_close(&w);
+}
+
+/* ---- sites */
+
+static void test_domains_of_the_same_hosts_are_one(void **state)
+{
+	struct job *run[10], *j, **shared = run;
+	struct world w;
+	int64_t look;
+
+	(void)state;
+	world_open(&w, "");
+	for (int i = 0; i < 3; i++) {
+		add(&w, "one.test", (struct job){ 0 });
+		add(&w, "two.test", (struct job){ 0 });
+	}
+	add(&w, "other.test", (struct job){ 0 });
+	assert_int_equal(start_all(&w, run, 10), 3); /* two at the hosts of both, and the other */
+	assert_int_equal(w.n_asked, 3);
+	for (int i = 0; i < 3; i++)
+		if (!str_eq(run[i]->to->name, STR("other.test")))
+			*shared++ = run[i];
+	assert_ptr_equal(shared, run + 2);
+	assert_ptr_not_equal(run[0]->to, run[1]->to); /* the domains take turns there */
+	assert_ptr_equal(run[0]->to->site, run[1]->to->site);
+	for (int i = 0; i < 2; i++) {
+		ended(&w, run[i], FEEDBACK_DOWN);
+		queue_place(&w.q, run[i], JOB_LATER, w.ms, w.s);
+	}
+	j = add(&w, "two.test", (struct job){ .priority = PRIORITY_OF_NORMAL + 9 });
+	assert_null(next(&w, &look)); /* the hosts are down, whoever's mail it is */
+	assert_int_equal(look, w.ms + 30000);
+	queue_unpause(&w.q, j->to, w.ms, w.s);
+	assert_ptr_equal(next(&w, NULL), j);
+	world_close(&w);
+}
+
+static void test_what_is_of_a_domain_alone_pauses_it_alone(void **state)
+{
+	struct job *one, *two;
+	struct world w;
+	int64_t look;
+
+	(void)state;
+	world_open(&w, "");
+	one = add(&w, "one.test", (struct job){ 0 });
+	assert_ptr_equal(next(&w, NULL), one);
+	ended(&w, one, FEEDBACK_DOMAIN);
+	queue_place(&w.q, one, JOB_LATER, w.ms, w.s);
+	two = add(&w, "two.test", (struct job){ 0 });
+	assert_ptr_equal(next(&w, NULL), two);
+	assert_null(next(&w, &look));
+	assert_int_equal(look, w.ms + 30000);
+	pass(&w, 30);
+	assert_ptr_equal(next(&w, NULL), one);
+	ended(&w, one, FEEDBACK_DOMAIN);
+	queue_place(&w.q, one, JOB_LATER, w.ms, w.s);
+	assert_null(next(&w, &look));
+	assert_int_equal(look, w.ms + 60000);
+	world_close(&w);
+}
+
+static void test_hosts_that_cannot_be_found_out_and_that_change(void **state)
+{
+	struct world w;
+	struct destination *d;
+	struct job *j;
+
+	(void)state;
+	world_open(&w, "");
+	j = add(&w, "unknown.test", (struct job){ 0 });
+	assert_ptr_equal(next(&w, NULL), j); /* it is tried all the same */
+	d = j->to;
+	assert_int_equal(queue_shared_hosts(d, w.ms).n, 0);
+	end(&w, j, FEEDBACK_FINE);
+	pass(&w, 61);
+	add(&w, "unknown.test", (struct job){ 0 });
+	assert_non_null(next(&w, NULL)); /* what was known before serves */
+	assert_ptr_equal(queue_ask(&w.q), d);
+	assert_null(queue_ask(&w.q));
+	queue_learn(&w.q, d, &(struct site_facts){ .hosts = STR("mx.new.test"), .valid_ms = 1000 }, w.ms, w.s);
+	assert_true(str_eq(d->site->name, STR("mx.new.test")));
+	assert_true(str_eq(queue_shared_hosts(d, w.ms), STR("mx.new.test")));
+	assert_int_equal(queue_shared_hosts(d, w.ms + 1000).n, 0);
+	j = add(&w, "alone-.test", (struct job){ 0 });
+	assert_ptr_equal(next(&w, NULL), j);
+	assert_int_equal(queue_shared_hosts(j->to, w.ms).n, 0);
+	world_close(&w);
+}
+
+static struct job *add_group(struct world *w, const char *to, uint64_t id, uint32_t group)
+{
+	struct job j = { .id = id, .group = group, .date_s = w->s, .until_s = w->s + 1000, .due_s = w->s, .place = JOB_LATER, .n_rcpts = 1,
+		.priority = PRIORITY_OF_NORMAL };
+
+	return queue_add(&w->q, &j, (struct queue_to){ str_z(to), STR("") }, w->ms, w->s);
+}
+
+static void test_groups_of_a_letter_go_along_to_a_next_hop(void **state)
+{
+	struct job *j, *along;
+	struct site *site;
+	struct world w;
+	int64_t look;
+
+	(void)state;
+	world_open(&w, "route x.test { }\nroute * { next_hop [192.0.2.1]:25 }");
+	add_group(&w, "b.test", 7, 1);
+	add_group(&w, "a.test", 7, 0);
+	add_group(&w, "a.test", 8, 0);
+	j = queue_next(&w.q, w.ms, w.s, &site, &look);
+	assert_int_equal(j->id * 10 + j->group, 70);
+	assert_true(str_eq(site->name, STR("[192.0.2.1]:25")));
+	along = queue_next_along(&w.q, j, site, w.ms, w.s);
+	assert_int_equal(along->id * 10 + along->group, 71);
+	assert_null(queue_next_along(&w.q, j, site, w.ms, w.s)); /* the next letter is another */
+	assert_int_equal(w.q.n_running, 1); /* one connection */
+	queue_ended(&w.q, along, NULL, FEEDBACK_FINE, w.ms, w.s);
+	queue_remove(&w.q, along);
+	assert_int_equal(w.q.n_running, 1);
+	queue_ended(&w.q, j, site, FEEDBACK_FINE, w.ms, w.s);
+	queue_remove(&w.q, j);
+	assert_int_equal(w.q.n_running, 0);
+	assert_int_equal(w.n_asked, 0); /* the operator has said where that is */
+	world_close(&w);
+}
+
+static void test_groups_of_a_letter_go_apart_to_mx(void **state)
+{
+	struct job *j;
+	struct site *site;
+	struct world w;
+	int64_t look;
+
+	(void)state;
+	world_open(&w, "");
+	add_group(&w, "one.test", 7, 0);
+	add_group(&w, "two.test", 7, 1);
+	answer_all(&w);
+	j = queue_next(&w.q, w.ms, w.s, &site, &look);
+	assert_non_null(j);
+	assert_null(queue_next_along(&w.q, j, site, w.ms, w.s));
+	world_close(&w);
+}
+
+static void test_rerouted_jobs_are_elsewhere(void **state)
+{
+	struct job *j, *k;
+	struct world w;
+
+	(void)state;
+	world_open(&w, "");
+	j = add(&w, "a.test", (struct job){ 0 });
+	k = add(&w, "a.test", (struct job){ 0 });
+	queue_place(&w.q, j, JOB_NOWHERE, w.ms, w.s);
+	queue_reroute(&w.q, j, STR("[192.0.2.1]:25"), w.ms);
+	queue_place(&w.q, j, JOB_LATER, w.ms, w.s);
+	assert_ptr_equal(next(&w, NULL), j);
+	assert_true(str_eq(j->to->site->name, STR("[192.0.2.1]:25")));
+	assert_true(str_eq(j->to->name, STR("a.test")));
+	assert_ptr_equal(next(&w, NULL), k);
+	assert_ptr_not_equal(k->to->site, j->to->site);
+	ended(&w, j, -1);
+	queue_reroute(&w.q, j, STR(""), w.ms);
+	assert_ptr_equal(j->to, k->to);
+	world_close(&w);
+}
+
+static struct conf *other_conf(const char *settings)
+{
+	struct world other;
+
+	world_open(&other, settings);
+	queue_fini(&other.q);
+	return other.conf;
+}
+
+static void test_another_configuration_leads_elsewhere(void **state)
+{
+	struct conf *old;
+	struct job *j;
+	struct world w;
+
+	(void)state;
+	world_open(&w, "");
+	j = add(&w, "one.test", (struct job){ .due_s = 10 });
+	add(&w, "one.test", (struct job){ 0 });
+	assert_non_null(next(&w, NULL));
+	old = w.conf;
+	w.conf = other_conf("route one.test { next_hop [192.0.2.1]:2525; connections 3 }");
+	queue_configure(&w.q, w.conf, w.ms, w.s);
+	conf_free(old);
+	assert_true(str_eq(j->to->site->name, STR("[192.0.2.1]:2525")));
+	assert_int_equal(j->to->site->window_max, 3);
+	pass(&w, 10);
+	assert_ptr_equal(next(&w, NULL), j);
+	old = w.conf;
+	w.conf = other_conf("");
+	queue_configure(&w.q, w.conf, w.ms, w.s);
+	conf_free(old);
+	assert_null(j->to->site); /* it is asked about again when there is something for it */
+	add(&w, "one.test", (struct job){ 0 });
+	assert_non_null(next(&w, NULL));
+	world_close(&w);
+}
+
+static void test_the_least_priority_gets_its_turn(void **state)
+{
+	struct world w;
+	struct job *low;
+	int n = 0;
+
+	(void)state;
+	world_open(&w, "queue { connections 1 }");
+	low = add(&w, "low.test", (struct job){ .priority = 1 });
+	for (struct job *j; n < 20; n++) {
+		char name[32];
+
+		snprintf(name, sizeof name, "high%d.test", n);
+		add(&w, name, (struct job){ .priority = 19 });
+		snprintf(name, sizeof name, "more%d.test", n);
+		add(&w, name, (struct job){ .priority = 19 });
+		j = next(&w, NULL);
+		if (j == low)
+			break;
+		end(&w, j, FEEDBACK_FINE);
+	}
+	assert_in_range(n, 1, 8);
+	world_close(&w);
+}
+
+static void test_in_a_destination_waiting_makes_up_for_priority(void **state)
+{
+	struct world w;
+	struct job *low, *high;
+
+	(void)state;
+	world_open(&w, "queue { connections 1 }");
+	low = add(&w, "a.test", (struct job){ .priority = PRIORITY_OF_NORMAL - 1 });
+	pass(&w, 299);
+	high = add(&w, "a.test", (struct job){ 0 });
+	assert_ptr_equal(next(&w, NULL), high);
+	end(&w, high, FEEDBACK_FINE);
+	pass(&w, 1);
+	high = add(&w, "a.test", (struct job){ 0 });
+	assert_ptr_equal(next(&w, NULL), low);
 	world_close(&w);
 }
 
@@ -290,9 +581,10 @@ static void test_retry_times(void **state)
 	(void)state;
 	world_open(&w, "queue { retry_first 100s; retry_max 1000s }");
 	for (int i = 0; i < 1000; i++) {
-		assert_in_range(queue_retry_s(&w.q, 1), 75, 125);
-		assert_in_range(queue_retry_s(&w.q, 3), 300, 500);
-		assert_in_range(queue_retry_s(&w.q, 100000), 750, 1250);
+		assert_in_range(queue_retry_s(&w.q, (uint64_t)i, 1), 75, 125);
+		assert_in_range(queue_retry_s(&w.q, (uint64_t)i, 3), 300, 500);
+		assert_in_range(queue_retry_s(&w.q, (uint64_t)i, 100000), 750, 1250);
+		assert_int_equal(queue_retry_s(&w.q, (uint64_t)i, 3), queue_retry_s(&w.q, (uint64_t)i, 3)); /* for all groups of a letter */
 	}
 	world_close(&w);
 }
@@ -340,7 +632,7 @@ static void test_random_life(void **state)
 		uint64_t r = rng_step(&seed);
 
 		if (r % 3 == 0) {
-			snprintf(name, sizeof name, "d%u.test", (unsigned)(r >> 8) % 50);
+			snprintf(name, sizeof name, "d%u%s.test", (unsigned)(r >> 8) % 50, (r >> 14) % 2 ? "one" : "");
 			add(&w, name, (struct job){ .due_s = (int64_t)(r >> 20) % 20, .priority = (uint8_t)(1 + (r >> 30) % 19) });
 		}
 		if (r % 5 == 0 && n_run) {
@@ -348,7 +640,7 @@ static void test_random_life(void **state)
 			struct job *j = run[at];
 
 			run[at] = run[--n_run];
-			queue_ended(&w.q, j, (int)((r >> 40) % 5) - 1, w.ms, w.s);
+			ended(&w, j, (int)((r >> 40) % 6) - 1);
 			if ((r >> 44) % 3) {
 				queue_remove(&w.q, j);
 				n_done++;
@@ -361,7 +653,7 @@ static void test_random_life(void **state)
 		assert_int_equal(n_run, w.q.n_running);
 		assert_in_range(n_run, 0, 20);
 		for (unsigned i = 0; i < n_run; i++)
-			assert_in_range(run[i]->to->n_running, 1, 4);
+			assert_in_range(run[i]->to->site->n_running, 1, 4);
 		assert_int_equal(w.q.n_placed[JOB_RUNNING] + w.q.n_placed[JOB_READY] + w.q.n_placed[JOB_LATER], w.q.n_jobs);
 		if (r % 7 == 0)
 			pass(&w, (int64_t)(r >> 24) % 3);
@@ -379,6 +671,7 @@ static void test_random_life(void **state)
 	pass(&w, 86400);
 	destinations_prune(&w.q, w.ms);
 	assert_int_equal(w.q.destinations.n, 0);
+	assert_int_equal(w.q.sites.n, 0);
 	world_close(&w);
 }
 
@@ -394,6 +687,15 @@ int main(void)
 		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_flush_hold_find),
 		cmocka_unit_test(test_reserved_places_count),
+		cmocka_unit_test(test_domains_of_the_same_hosts_are_one),
+		cmocka_unit_test(test_what_is_of_a_domain_alone_pauses_it_alone),
+		cmocka_unit_test(test_hosts_that_cannot_be_found_out_and_that_change),
+		cmocka_unit_test(test_groups_of_a_letter_go_along_to_a_next_hop),
+		cmocka_unit_test(test_groups_of_a_letter_go_apart_to_mx),
+		cmocka_unit_test(test_rerouted_jobs_are_elsewhere),
+		cmocka_unit_test(test_another_configuration_leads_elsewhere),
+		cmocka_unit_test(test_the_least_priority_gets_its_turn),
+		cmocka_unit_test(test_in_a_destination_waiting_makes_up_for_priority),
 		cmocka_unit_test(test_retry_times),
 		cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_random_life),

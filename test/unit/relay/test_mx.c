@@ -179,6 +179,44 @@ static void a_domains_hosts(void **state)
 	in_world(domains, check_hosts);
 }
 
+static struct str spelling(struct world *w, const char *domain)
+{
+	struct resolver r = resolver_of(w);
+	struct mx *mx = arena_new(&w->arena, struct mx);
+	struct said said;
+
+	assert_true(mx_find(&r, str_z(domain), &w->own, &w->seed, &w->arena, mx, &said));
+	return mx->spelling;
+}
+
+static const char *const same_hosts[] = {
+	"one.test MX ok 10:b.host 20:z.host 10:a.host",
+	"two.test MX ok 7:a.host 7:b.host 8:z.host",
+	"three.test MX ok 10:a.host 20:b.host 30:z.host",
+	"plain.test MX nodata",
+	"points.test MX ok 10:plain.test",
+	"many.test MX ok 1:a 2:b 3:c 4:d 5:e 6:f 7:g 8:h 9:i 10:j 11:k 12:l",
+	NULL,
+};
+
+static void check_spelling(struct world *w)
+{
+	for (int i = 0; i < 20; i++) { /* chance has no say in it */
+		SAME(spelling(w, "one.test"), "a.host,b.host;z.host");
+		SAME(spelling(w, "two.test"), "a.host,b.host;z.host");
+	}
+	SAME(spelling(w, "three.test"), "a.host;b.host;z.host");
+	SAME(spelling(w, "plain.test"), "plain.test");
+	SAME(spelling(w, "points.test"), "plain.test");
+	SAME(spelling(w, "many.test"), "a;b;c;d;e;f;g;h;i;j of 12");
+}
+
+static void the_same_hosts_are_spelled_the_same(void **state)
+{
+	(void)state;
+	in_world(same_hosts, check_spelling);
+}
+
 static const char *const equals[] = { "equal.test MX ok 10:a 10:b 10:c 20:z 5:first", NULL };
 
 /* Each of the three comes second in some order, and preferences stand. */
@@ -322,6 +360,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_domains_hosts),
+		cmocka_unit_test(the_same_hosts_are_spelled_the_same),
 		cmocka_unit_test(hosts_of_one_preference_take_turns),
 		cmocka_unit_test(a_hosts_addresses),
 		cmocka_unit_test(a_stopped_lookup_leaves_nothing),

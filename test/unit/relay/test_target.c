@@ -140,6 +140,29 @@ static void who_shares_a_connection(void **state)
 	assert_true(share(TARGET(f, "near.test", .route = STR("[x.test]:25")), TARGET(f, "far.test", .route = STR("[x.test]:25"))));
 }
 
+static bool share_hosts(struct target a, struct target b)
+{
+	return a.shared_key.n && str_eq(a.shared_key, b.shared_key);
+}
+
+static void domains_of_the_same_hosts_share(void **state)
+{
+	struct fixture *f = *state;
+	struct str h = STR("mx.host.test");
+
+	assert_true(share_hosts(TARGET(f, "far.test", .hosts = h), TARGET(f, "near.test", .hosts = h)));
+	assert_false(share(TARGET(f, "far.test", .hosts = h), TARGET(f, "near.test", .hosts = h)));
+	assert_false(share_hosts(TARGET(f, "far.test"), TARGET(f, "near.test")));
+	assert_false(share_hosts(TARGET(f, "far.test", .hosts = h, .secure = true), TARGET(f, "near.test", .hosts = h)));
+	assert_false(share_hosts(TARGET(f, "far.test", .hosts = STR("mx.other.test")), TARGET(f, "near.test", .hosts = h)));
+	assert_false(share_hosts(TARGET(f, "far.test", .hosts = h), TARGET(f, "near.test", .hosts = h, .source = 1)));
+	assert_false(share_hosts(TARGET(f, "far.test", .hosts = h), TARGET(f, "near.test", .hosts = h, .require_tls = true)));
+	assert_false(share_hosts(TARGET(f, "far.test", .hosts = h), TARGET(f, "near.test", .hosts = h, .tls_optional = true)));
+	assert_false(share_hosts(TARGET(f, "far.test", .hosts = h), TARGET(f, "locked.test", .hosts = h))); /* a route asks more of it */
+	assert_int_equal(TARGET(f, "smart.test", .hosts = h).shared_key.n, 0); /* the operator's host, whatever DNS says */
+	assert_false(str_eq(TARGET(f, "far.test", .hosts = h).shared_key, TARGET(f, "mx.host.test").key)); /* no domain can be named so */
+}
+
 /* ---- addresses */
 
 static enum address_kind kind(const char *z)
@@ -270,6 +293,7 @@ int main(void)
 		cmocka_unit_test(a_reroute_counts_before_all),
 		cmocka_unit_test(a_sources_name),
 		cmocka_unit_test(who_shares_a_connection),
+		cmocka_unit_test(domains_of_the_same_hosts_share),
 		cmocka_unit_test(addresses_that_are_not_gone_to),
 		cmocka_unit_test(bad_addresses_are_remembered_for_a_while),
 		cmocka_unit_test(the_memory_is_bounded),

@@ -14,7 +14,8 @@
 static void add_line(const struct ipc_queue_site *s, struct buf *out)
 {
 	text_add(out, s->name);
-	buf_addf(out, "\tdomains %u\tdue %u\trunning %u\twindow %u\tfailures %u\tpause %u s\n", s->domains, s->due, s->running, s->window, s->failures, s->pause_s);
+	buf_addf(out, "\tdomains %u\tdue %u\trunning %u\twindow %u\tfailures %u\tpause %u s\n", s->domains, s->due, s->running, s->window,
+		s->failures, s->pause_s);
 }
 
 static void add_json(const struct ipc_queue_site *s, struct buf *out)

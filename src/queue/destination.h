@@ -1,4 +1,4 @@
-/* queue/destination.h - a domain that letters go to, or the way that a command has chosen for some: its jobs, and the site it belongs to. Inside queue/ only. */
+/* queue/destination.h - a domain that letters go to, or the way that a command has chosen for some: its jobs, and its site. Inside queue/ only. */
 #ifndef SALLYPORT_QUEUE_DESTINATION_H
 #define SALLYPORT_QUEUE_DESTINATION_H
 

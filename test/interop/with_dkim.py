@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """test/interop/with_dkim.py - signatures of what users send, from keys made by commands and published in a real zone: python3-dkim and OpenDKIM find
 them valid for letters of every shape."""
-import base64
-import json
 import os
 import re
 import subprocess
@@ -11,72 +9,12 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap
-from client import Raw, dot_stuff, empty, wait_until
+from client import empty, wait_until
 from remote import Remote
 from server import Server
+from signing import FROM, HEAD, SHAPES, Site, algorithms, hand_in, oracle, records_of, results, signed_part
 from tap import case, check_equal, check_in
 from zones import Zones
-
-FROM = "alice@demo.test"
-HEAD = "From: Alice <alice@demo.test>\r\nTo: bob@demo.test\r\nSubject: s\r\n"
-
-
-class Site:
-    """A server, its zone, what stands in it, and a server elsewhere that takes everything."""
-
-    def __init__(self, zones, server, far):
-        self.zones, self.server, self.far = zones, server, far
-        self.records = {}
-
-    def dkim(self, *words, check=True):
-        return self.server.run("dkim", *words, check=check)
-
-    def keys(self, domain="demo.test"):
-        """{selector: [algorithm, role, record's state, record]}"""
-        return {f[1]: f[2:] for f in (line.split("\t") for line in self.dkim("list", domain).splitlines())}
-
-    def roles(self, domain="demo.test"):
-        return {selector: f[1] for selector, f in self.keys(domain).items()}
-
-    def publish(self, lines):
-        """Zone file lines, as the commands print them, are added to the zones."""
-        for line in lines:
-            name, text = re.match(r'(\S+)\. 3600 IN TXT (.*)', line).groups()
-            self.records[name] = text
-        self.write()
-
-    def withdraw(self, selector, domain="demo.test"):
-        del self.records["%s._domainkey.%s" % (selector, domain)]
-        self.write()
-
-    def write(self):
-        for domain in self.zones.zones:
-            self.zones.change(domain, "@ MX 10 mail.demo.test.\n" + "".join(
-                "%s. 3600 TXT %s\n" % kv for kv in self.records.items() if kv[0].endswith("." + domain)))
-
-    def texts(self):
-        return {name: "".join(re.findall(r'"([^"]*)"', text)) for name, text in self.records.items()}
-
-
-def records_of(out):
-    return [line for line in out.splitlines() if " IN TXT " in line]
-
-
-def hand_in(s, data, options, sender, to, login="alice"):
-    """A letter by submission, with BDAT where it is binary."""
-    with Raw(s, "submission") as r:
-        r.smtp("EHLO far.test")
-        plain = base64.b64encode(b"\0" + s.address(login).encode() + b"\0" + s.password.encode()).decode()
-        check_equal(r.smtp("AUTH PLAIN " + plain)[0], 235)
-        check_equal(r.smtp("MAIL FROM:<%s>%s" % (sender, "".join(" " + o for o in options)))[0], 250)
-        check_equal(r.smtp("RCPT TO:<%s>" % to)[0], 250)
-        if "BODY=BINARYMIME" in options:
-            r.send(b"BDAT %d LAST\r\n" % len(data) + data)
-            check_equal(r.smtp()[0], 250)
-        else:
-            check_equal(r.smtp("DATA")[0], 354)
-            r.send(dot_stuff(data))
-            check_equal(r.smtp()[0], 250)
 
 
 def submit(s, data, options=(), sender=FROM):
@@ -91,28 +29,6 @@ def submit(s, data, options=(), sender=FROM):
     return text[head.end():]
 
 
-def algorithms(text):
-    """a= and s= of the signatures on top."""
-    found = []
-    while text.lower().startswith(b"dkim-signature:"):
-        field = re.match(rb".*\r\n(?:[ \t].*\r\n)*", text).group()
-        tags = dict(t.strip().split(b"=", 1) for t in re.sub(rb"\s+", b"", field.split(b":", 1)[1]).split(b";"))
-        found.append((tags[b"a"].decode(), tags[b"s"].decode(), tags[b"d"].decode()))
-        for line in field.split(b"\r\n"):
-            assert len(line.replace(b"\t", b" " * 8)) <= 78, line
-        text = text[len(field):]
-    return found
-
-
-def oracle(site, text):
-    """What python3-dkim says of each signature."""
-    asked = json.dumps({"letter": base64.b64encode(text).decode(), "records": site.texts()})
-    p = subprocess.run(["/usr/bin/python3", os.path.join(os.path.dirname(tap.__file__), "dkim_oracle.py")], input=asked, capture_output=True, text=True,
-                       timeout=60)
-    assert p.returncode == 0, p.stderr
-    return json.loads(p.stdout)
-
-
 def verify(site, text, n=2, by=("python3-dkim", "opendkim")):
     """Each signature is valid for both; what there is of them."""
     found = algorithms(text)
@@ -121,7 +37,7 @@ def verify(site, text, n=2, by=("python3-dkim", "opendkim")):
         check_equal(oracle(site, text), ["ok"] * n, "python3-dkim")
     if "opendkim" in by:
         said = opendkim(site, text)
-        check_equal(sorted(re.findall(r"dkim=pass[^;]* header.a=(\S+) header.s=(\S+)", said)), sorted((a, s) for a, s, _ in found), "opendkim: " + said)
+        check_equal(results(said), sorted(("pass", a, s) for a, s, _ in found), "opendkim: " + said)
     return found
 
 
@@ -167,28 +83,6 @@ def _(site):
 
 
 # ---- letters of every shape
-
-
-SHAPES = {
-    "8 bit": (HEAD + "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\u00fc\u00dfe\r\n", ["BODY=8BITMIME"]),
-    "long lines": (HEAD + "\r\n" + "x" * 900 + "\r\n" + "y z  " * 150 + "\r\n", []),
-    "blanks at the ends of lines": (HEAD + "\r\na \t\r\n b\t\tc  d \r\n\t\r\ne\r\n", []),
-    "empty lines at the end": (HEAD + "\r\na\r\n\r\n \r\n\r\n\r\n", []),
-    "empty lines alone": (HEAD + "\r\n\r\n\r\n", []),
-    "no body": (HEAD + "\r\n", []),
-    "a header alone": (HEAD, []),
-    "dots": (HEAD + "\r\n.\r\n..\r\n.a\r\n", []),
-    "folded fields": ("From: Alice\r\n <alice@demo.test>\r\nTo:\tbob@demo.test,\r\n\t carol@demo.test\r\nSubject: a\r\n  b \t c  \r\n"
-                      "References: <1@a>\r\n <2@a>\r\n\t<3@a>\r\n\r\nx\r\n", []),
-    "fields twice": (HEAD + "Subject: t\r\nTo: carol@demo.test\r\nReceived: x\r\nReceived: y\r\nList-Id: <a.demo.test>\r\nList-Id: <b.demo.test>\r\n\r\nx\r\n", []),
-    "two authors": ("From: alice@demo.test, bob@demo.test\r\nSender: alice@demo.test\r\n\r\nx\r\n", []),
-    "an author alone": ("From: alice@demo.test\r\n\r\nx\r\n", []),
-    "a list's letter": (HEAD + "List-Unsubscribe: <https://demo.test/u>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nSender: list@demo.test\r\n"
-                        "Resent-From: alice@demo.test\r\nResent-Date: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\nx\r\n", []),
-    "UTF-8 fields": ("From: Alice <alice@demo.test>\r\nSubject: Gr\u00fc\u00dfe \u4f60\r\n\r\nx\r\n", ["SMTPUTF8", "BODY=8BITMIME"]),
-    "Bcc, taken away": (HEAD + "Bcc: carol@demo.test\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\nx\r\n", []),
-    "one of 300 KB": (HEAD + "\r\n" + "Line of  text \t with blanks \r\n" * 10000, []),
-}
 
 
 @case("letters of %d shapes have signatures that are valid" % len(SHAPES))
@@ -245,9 +139,8 @@ def _(site):
         hand_in(site.server, text.encode(), options, FROM, "you@far.test")
         site.far.wait(n + 1)
         data = site.far.letters[n].data
-        signed = data[data.lower().index(b"dkim-signature:"):]
         try:
-            verify(site, signed)
+            verify(site, signed_part(data))
             check_equal(oracle(site, data), ["ok", "ok"], "with what stands on top")
         except AssertionError as e:
             raise AssertionError("%s: %s" % (name, e)) from e
@@ -263,7 +156,7 @@ def _(site):
     site.far.wait(n + 1)
     data = site.far.letters[n].data
     check_in(b"From: Mail delivery <MAILER-DAEMON@mail.demo.test>", data)
-    check_equal({d for _, _, d in verify(site, data[data.lower().index(b"dkim-signature:"):])}, {"demo.test"})
+    check_equal({d for _, _, d in verify(site, signed_part(data))}, {"demo.test"})
 
 
 # ---- whose domain
@@ -274,8 +167,7 @@ def _(site):
     s = site.server
     s.run("domain", "add", "other.test")
     s.run("alias", "add", "ally@other.test", "alice@demo.test")
-    site.publish(records_of(site.dkim("add", "other.test")))
-    wait_until(lambda: set(site.roles("other.test").values()) == {"signs"}, what="the keys to be seen")
+    site.make_keys("other.test")
 
     def domains(author, sender):
         text = "From: %s\r\n\r\nx\r\n" % author

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOG_GATHER_MS 5     /* lines that come in this time are written together */
+#define LOG_GATHER_MS 20    /* lines that come in this time are written together */
 #define LOG_PIPE_SIZE (1 << 20)
 #define EARLY_MS 5000
 #define REVIVE_STEP_MS 100

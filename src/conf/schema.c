@@ -198,9 +198,10 @@ const struct conf_setting conf_settings[] = {
 	  .help = "how far ahead a letter may be handed in for a later time (FUTURERELEASE, RFC 4865); 0 does not offer it" },
 	COUNT("connections", queue.connections_max, "200", 1, 10000, "connections to other servers at once"),
 	COUNT("connections_destination", queue.connections_destination_max, "20", 1, 1000,
-		"connections to one destination at once; it begins with few, and goes up as letters are taken and down as they are deferred"),
+		"connections at once to one site, which is all domains whose mail goes to the same hosts; it begins with few, and goes up as letters are "
+		"taken and down as they are deferred"),
 	COUNT("connection_letters", queue.connection_letters_max, "100", 1, MANY, "letters over one connection"),
-	COUNT_OR_0("destination_rate", queue.destination_rate_max, "0", MANY, "letters to one destination in a minute; 0 sends any"),
+	COUNT_OR_0("destination_rate", queue.destination_rate_max, "0", MANY, "attempts at one site in a minute; 0 makes any"),
 	COUNT_OR_0("source_rate", queue.source_rate_max, "0", MANY, "letters from one source address in a minute; 0 sends any"),
 	COUNT_OR_0("account_rate", queue.account_rate_max, "1000", MANY,
 		"recipients elsewhere of one account in an hour; more wait for their turn; 0 sends any"),
@@ -236,9 +237,9 @@ const struct conf_setting conf_settings[] = {
 	{ B, "relay", CONF_TYPE_BOOL, IN_ROUTE(relay), "no",
 	  .help = "letters for these domains are taken from anybody: this server is their backup MX, or stands before theirs" },
 	{ B, "connections", CONF_TYPE_COUNT, IN_ROUTE(connections_max), "0", 1, 1000, .zero = true,
-	  .help = "connections to one destination at once; 0: as queue connections_destination says" },
+	  .help = "connections at once to these domains' hosts, or to the next hops together; 0: as queue connections_destination says" },
 	{ B, "rate", CONF_TYPE_COUNT, IN_ROUTE(rate_max), "0", 1, MANY, .zero = true,
-	  .help = "letters to one destination in a minute; 0: as queue destination_rate says" },
+	  .help = "attempts in a minute there; 0: as queue destination_rate says" },
 #undef B
 #define B "source"
 	{ B, "address", CONF_TYPE_ADDRESSES, offsetof(struct conf_source_block, addresses), NULL, 1, 2,

@@ -4,7 +4,8 @@
  * Suspends    in calls to keys and relay, at the gate that opens when something is known.
  * Invariants  I1 keys are in the order of domain, then newest first. I2 a letter waits FIRST_WAIT_MS at most, and only where nothing of the domain's
  *             keys is known yet or what is known is older than STALE_MS; otherwise it is signed by what was known, and DNS is asked meanwhile.
- *             I3 across a suspension keys are found again by name: the list may be another.
+ *             I3 across a suspension keys are found again by name: the list may be another. I4 while DNS has not answered about any key of a domain the
+ *             oldest sign, if they are old enough to have been published: a signature that nobody can check counts like none (RFC 6376 6.1).
  */
 #include "pipe/signers.h"
 
@@ -21,6 +22,7 @@
 #define STALE_MS (86400 * SECOND_MS)
 #define WARN_MS (86400 * SECOND_MS)     /* between two warnings about a domain */
 #define LIST_RETRY_MS SECOND_MS
+#define SETTLED_S 86400 /* a key this old is where it shall be, for all that we know */
 
 struct signing_key {
 	struct str domain, selector, record; /* heap */
@@ -276,21 +278,36 @@ static bool may_sign(const struct signers *s, const struct signing_key *k)
 	return !s->conf->dkim.published_only || (k->known && fits(k->fit));
 }
 
-/* The newest of each algorithm that may (I1). */
+static bool nothing_known(const struct signers *s, size_t from)
+{
+	for (size_t i = from; is_of(&s->list, i, s->list.v[from].domain); i++)
+		if (s->list.v[i].known)
+			return false;
+	return true;
+}
+
+static bool is_settled(const struct signers *s, const struct signing_key *k)
+{
+	return k->made_s + SETTLED_S <= sched_wall_us(s->sched) / 1000000;
+}
+
+/* The newest of each algorithm that may (I1); while nothing is known, the oldest (I4). */
 static size_t choose(const struct signers *s, size_t from, struct arena *a, struct dkim_signer out[SIGNERS_OF_DOMAIN_MAX])
 {
 	struct str domain = s->list.v[from].domain;
-	bool has[DKIM_ALGORITHM_COUNT] = { 0 };
+	const struct signing_key *best[DKIM_ALGORITHM_COUNT] = { 0 };
+	bool blind = s->conf->dkim.published_only && nothing_known(s, from);
 	size_t n = 0;
 
 	for (size_t i = from; is_of(&s->list, i, domain); i++) {
 		const struct signing_key *k = &s->list.v[i];
 
-		if (has[k->algorithm] || !may_sign(s, k))
-			continue;
-		has[k->algorithm] = true;
-		out[n++] = (struct dkim_signer){ arena_dup(a, k->domain), arena_dup(a, k->selector), k->algorithm };
+		if (blind ? is_settled(s, k) : !best[k->algorithm] && may_sign(s, k))
+			best[k->algorithm] = k;
 	}
+	for (size_t i = 0; i < DKIM_ALGORITHM_COUNT; i++)
+		if (best[i])
+			out[n++] = (struct dkim_signer){ arena_dup(a, best[i]->domain), arena_dup(a, best[i]->selector), best[i]->algorithm };
 	return n;
 }
 

@@ -277,6 +277,32 @@ static void test_outages(void **state)
 	in_world("", outages);
 }
 
+/* As after a start while DNS is away: what has been there for long signs, and what was made lately does not. */
+static void blind(struct world *w)
+{
+	int64_t now_s = sched_wall_us(w->s) / 1000000;
+
+	relay_comes(w);
+	w->result = DNS_TIMEOUT;
+	add_key(w, "demo.test", "new", DKIM_ED25519_SHA256, now_s - 86399, RECORD("3"));
+	add_key(w, "demo.test", "old", DKIM_ED25519_SHA256, now_s - 90000, RECORD("2"));
+	add_key(w, "demo.test", "older", DKIM_ED25519_SHA256, now_s - 900000, RECORD("1"));
+	add_key(w, "far.test", "new", DKIM_ED25519_SHA256, now_s - 80000, RECORD("4"));
+	keys_have_changed(w);
+	signs(w, "demo.test", "older ");
+	signs(w, "far.test", "");
+	w->result = DNS_OK;
+	publish(w, "old._domainkey.demo.test", RECORD("2"));
+	task_sleep(w->s, HOUR_MS);
+	signs(w, "demo.test", "old "); /* DNS has spoken */
+}
+
+static void test_blind(void **state)
+{
+	(void)state;
+	in_world("", blind);
+}
+
 /* A letter waits two seconds for the first answer, and not at all once something is known. */
 static void waiting(struct world *w)
 {
@@ -373,7 +399,7 @@ static void test_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_publishing), cmocka_unit_test(test_exchange), cmocka_unit_test(test_outages), cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_publishing), cmocka_unit_test(test_exchange), cmocka_unit_test(test_outages), cmocka_unit_test(test_blind), cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_settings), cmocka_unit_test(test_lines),
 	};
 

@@ -5,7 +5,7 @@
  */
 #include "pipe/outgoing.h"
 
-#define WORKERS 16
+#define WORKERS 128
 
 struct acting {
 	struct post *post;

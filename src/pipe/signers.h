@@ -1,7 +1,8 @@
 /* pipe/signers.h - which keys of ours sign letters now, inside pipe/ only.
  *
  * A key signs once its record has been seen in DNS, and as long as DNS does not say otherwise: a record that cannot be asked for changes
- * nothing, and while none could be asked for since the start the oldest keys sign. Of several published keys of a domain the newest of each algorithm signs, so that keys are exchanged by publishing new ones.
+ * nothing, and while none could be asked for since the start the oldest keys sign. Of several published keys of a domain the newest of each
+ * algorithm signs, so that keys are exchanged by publishing new ones.
  */
 #ifndef SALLYPORT_PIPE_SIGNERS_H
 #define SALLYPORT_PIPE_SIGNERS_H

@@ -399,7 +399,8 @@ static void test_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_publishing), cmocka_unit_test(test_exchange), cmocka_unit_test(test_outages), cmocka_unit_test(test_blind), cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_publishing), cmocka_unit_test(test_exchange), cmocka_unit_test(test_outages), cmocka_unit_test(test_blind),
+		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_settings), cmocka_unit_test(test_lines),
 	};
 

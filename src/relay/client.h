@@ -66,7 +66,8 @@ struct client {
 
 	uint32_t can;	       /* CLIENT_* bits, of the last hello */
 	uint64_t size_max;     /* SIZE: of a letter; 0: not said */
-	uint32_t rcpt_max;     /* LIMITS (RFC 9422): recipients of a letter, 0: not said. All are of one domain, so RCPTDOMAINMAX is met */
+	uint32_t rcpt_max;     /* LIMITS (RFC 9422): recipients of a letter, 0: not said */
+	uint32_t domain_max;   /* their domains, likewise */
 	uint32_t mail_max;     /* letters of a session, likewise */
 	uint32_t by_min_s;     /* DELIVERBY's least time */
 	char name[256];	       /* as it calls itself in the reply to hello: our own is a loop */

@@ -56,6 +56,8 @@ static void on_limits(struct client *c, struct str args)
 		take_number(word, UINT32_MAX, &n);
 		if (str_ieq(name, STR("RCPTMAX")))
 			c->rcpt_max = (uint32_t)n;
+		else if (str_ieq(name, STR("RCPTDOMAINMAX")))
+			c->domain_max = (uint32_t)n;
 		else if (str_ieq(name, STR("MAILMAX")))
 			c->mail_max = (uint32_t)n;
 	}
@@ -109,7 +111,7 @@ static void forget(struct client *c)
 {
 	c->can = 0;
 	c->size_max = 0;
-	c->rcpt_max = c->mail_max = c->by_min_s = 0;
+	c->rcpt_max = c->domain_max = c->mail_max = c->by_min_s = 0;
 	c->name[0] = 0;
 	c->dirty = false;
 }
@@ -133,6 +135,6 @@ SUSPENDS enum client_end client_hello(struct client *c)
 	end = client_hear_lines(c, 2, c->timeouts->relay_reply_ms, "HELO", on_keyword);
 	c->can = 0; /* lines of a reply to HELO name no extensions */
 	c->size_max = 0;
-	c->rcpt_max = c->mail_max = c->by_min_s = 0;
+	c->rcpt_max = c->domain_max = c->mail_max = c->by_min_s = 0;
 	return end;
 }

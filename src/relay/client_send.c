@@ -25,6 +25,8 @@ struct txn {
 	uint32_t *taken;   /* of those: accepted */
 	size_t n_taken;
 	bool mail_refused; /* MAIL was: what follows is refused too, and tells nothing */
+	uint32_t *domains; /* the first recipient of each domain of this transaction */
+	size_t n_domains, domain_max;
 	bool too_many;	   /* the other side takes no more recipients at once */
 	bool said_data;
 	bool small;	   /* the letter rides with its envelope, in BDAT */
@@ -119,6 +121,18 @@ static bool is_too_many(const struct txn *t, enum client_end end)
 	return (r->code == 452 || r->code == 552) && unspecific;
 }
 
+static bool same_domain(const struct txn *t, uint32_t a, uint32_t b)
+{
+	return str_ieq(t->l->rcpts[a].to.domain, t->l->rcpts[b].to.domain);
+}
+
+/* "451 4.3.0 Multiple destination domains per transaction is unsupported", in whatever words: not now, of another domain than the first one's. Each domain
+ * has a transaction of its own from here on, whose answer is the one that counts. */
+static bool is_other_domain(const struct txn *t, uint32_t i, enum client_end end)
+{
+	return end == CLIENT_LATER && t->n_domains > 1 && !same_domain(t, i, t->who[0]);
+}
+
 static void hear_rcpt(struct txn *t, uint32_t i, enum client_end end)
 {
 	if (t->decided[i])
@@ -129,6 +143,8 @@ static void hear_rcpt(struct txn *t, uint32_t i, enum client_end end)
 		t->too_many = true;
 		if (!t->n_taken) /* not one: it is not about their number */
 			decide(t, i, RCPT_WAITING);
+	} else if (is_other_domain(t, i, end)) {
+		t->domain_max = 1;
 	} else {
 		decide(t, i, state_of(t, i, end));
 	}
@@ -326,14 +342,26 @@ static SUSPENDS void transaction(struct txn *t)
 
 /* ---- as many as it takes */
 
+/* Its domain is, or can be, among those of the transaction. */
+static bool take_domain(struct txn *t, uint32_t i)
+{
+	for (size_t k = 0; k < t->n_domains; k++)
+		if (same_domain(t, i, t->domains[k]))
+			return true;
+	if (t->domain_max && t->n_domains == t->domain_max)
+		return false;
+	t->domains[t->n_domains++] = i;
+	return true;
+}
+
 /* Who comes next: those undecided, as many as the other side takes at once. */
 static size_t pick(struct txn *t)
 {
 	uint32_t max = t->c->rcpt_max ? t->c->rcpt_max : UINT32_MAX;
 
-	t->n_who = t->n_taken = 0;
+	t->n_who = t->n_taken = t->n_domains = 0;
 	for (uint32_t i = 0; i < t->l->n_rcpts && t->n_who < max; i++)
-		if (!t->decided[i])
+		if (!t->decided[i] && take_domain(t, i))
 			t->who[t->n_who++] = i;
 	t->mail_refused = t->too_many = t->said_data = false;
 	return t->n_who;
@@ -386,18 +414,24 @@ static SUSPENDS void hear_farewell(struct txn *t)
 	decide_rest(t, RCPT_WAITING);
 }
 
+/* Nobody was taken, and trying on would only ask the same again; but where domains go one by one the next one may fare better. */
+static bool goes_on(const struct txn *t)
+{
+	return t->n_taken || (t->domain_max == 1 && t->decided[t->who[0]]);
+}
+
 static SUSPENDS void transactions(struct txn *t)
 {
-	size_t taken = 1;
+	bool on = true;
 
 	look_if_small(t);
-	while (!t->c->broken && taken && !spent(t->c) && pick(t)) {
+	while (!t->c->broken && on && !spent(t->c) && pick(t)) {
 		if (client_spoke(t->c)) {
 			hear_farewell(t);
 			break;
 		}
 		transaction(t);
-		taken = t->n_taken;
+		on = goes_on(t);
 	}
 	t->out->again |= rest_waits(t);
 	buf_fini(&t->body);
@@ -411,6 +445,8 @@ static void begin(struct txn *t)
 	t->decided = arena_array(t->a, n, sizeof *t->decided);
 	t->who = arena_array(t->a, n, sizeof *t->who);
 	t->taken = arena_array(t->a, n, sizeof *t->taken);
+	t->domains = arena_array(t->a, n, sizeof *t->domains);
+	t->domain_max = t->c->domain_max;
 	for (size_t i = 0; i < n; i++)
 		t->results[i] = (struct ipc_rcpt_result){ .number = t->l->rcpts[i].number };
 }

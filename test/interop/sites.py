@@ -183,6 +183,22 @@ def _(t):
     check_equal(sorted(a for l in t.smart.find("deferred") for a in l.rcpts), sorted(MANY))
 
 
+@case("a next hop that takes one domain in a transaction gets one after the other, over the same connection and in the same attempt")
+def _(t):
+    def one_domain(session, argument):
+        first = session.rcpts and session.rcpts[0][0].rpartition("@")[2]
+        return "451 4.3.0 multiple destination domains per transaction are not taken" if first and first not in argument else None
+    n = len(t.smart.sessions)
+    t.smart.script["rcpt"] = one_domain
+    t.s.submit(MANY, "apart")
+    t.s.wait_empty()
+    t.smart.script.clear()
+    got = t.smart.find("apart")
+    check_equal((len(got), sorted(a for l in got for a in l.rcpts)), (20, sorted(MANY)))
+    assert len({l.session.number for l in got}) == 1 and len(t.smart.sessions) <= n + 1
+    check_equal({a["attempt"] for n in range(20) for a in t.s.attempts("@d%d.many.test" % n) if a["trace"] == t.s.history()[-1]["trace"]}, {1})
+
+
 @case("post is killed while the next hop thinks about such a letter: relay knows each group, and nobody gets it twice")
 def _(t):
     t.smart.script["dot"] = ["stall 2|accept|250 2.0.0 taken"]

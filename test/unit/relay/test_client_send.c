@@ -287,6 +287,54 @@ static void announced_limits(void **state)
 	done(false, FEEDBACK_FINE);
 }
 
+/* Of three recipients at two domains: a@there, b@other, c@there. */
+static void start_two_domains(const char *script)
+{
+	start(script, "abc");
+	p.rcpts[1].to.domain = STR("other.example");
+}
+
+#define RCPT_OTHER "RCPT TO:<b@other.example>\r\n"
+
+static void domains_apart_by_limit(void **state)
+{
+	(void)state;
+	start_two_domains(HELLO "250-PIPELINING\r\n250 LIMITS RCPTDOMAINMAX=1\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 one\r\n"
+		"250 ok\r\n250 ok\r\n354 go\r\n250 two\r\n");
+	fake_send(&p);
+	fake_said(&p, MAIL "\r\n" RCPT_A "RCPT TO:<c@there.example>\r\n" "DATA\r\n" TEXT ".\r\n" MAIL "\r\n" RCPT_OTHER "DATA\r\n" TEXT ".\r\n");
+	fake_got(&p, 1, RCPT_SENT, 250, "2.0.0", "two");
+	fake_got(&p, 2, RCPT_SENT, 250, "2.0.0", "one");
+	done(true, FEEDBACK_FINE);
+}
+
+static void domains_apart_by_refusal(void **state)
+{
+	(void)state;
+	start_two_domains(PIPELINED_HELLO "250 ok\r\n250 ok\r\n451 4.3.0 multiple destination domains\r\n250 ok\r\n354 go\r\n250 one\r\n"
+		"250 ok\r\n250 ok\r\n354 go\r\n250 two\r\n");
+	fake_send(&p);
+	fake_said(&p, MAIL "\r\n" RCPT_A RCPT_OTHER "RCPT TO:<c@there.example>\r\n" "DATA\r\n" TEXT ".\r\n" MAIL "\r\n" RCPT_OTHER "DATA\r\n" TEXT ".\r\n");
+	fake_got(&p, 1, RCPT_SENT, 250, "2.0.0", "two");
+	fake_got(&p, 2, RCPT_SENT, 250, "2.0.0", "one");
+	done(true, FEEDBACK_FINE);
+	/* its own transaction says the same: then it is about the recipient */
+	start_two_domains(PIPELINED_HELLO "250 ok\r\n250 ok\r\n451 4.3.0 later\r\n250 ok\r\n354 go\r\n250 one\r\n"
+		"250 ok\r\n451 4.2.0 grey\r\n554 nobody\r\n");
+	fake_send(&p);
+	fake_got(&p, 0, RCPT_SENT, 250, "2.0.0", "one");
+	fake_got(&p, 1, RCPT_WAITING, 451, "4.2.0", "grey");
+	done(true, FEEDBACK_FINE);
+	/* nobody of the first domain is taken, and the other has its turn all the same */
+	start_two_domains(PIPELINED_HELLO "250 ok\r\n450 4.2.0 grey\r\n451 4.3.0 later\r\n450 4.2.0 grey\r\n554 nobody\r\n"
+		"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 two\r\n");
+	fake_send(&p);
+	fake_got(&p, 0, RCPT_WAITING, 450, "4.2.0", "grey");
+	fake_got(&p, 1, RCPT_SENT, 250, "2.0.0", "two");
+	fake_got(&p, 2, RCPT_WAITING, 450, "4.2.0", "grey");
+	done(true, FEEDBACK_FINE);
+}
+
 /* Commands in flights of CLIENT_FLIGHT_MAX bytes: the last one carries DATA, and a refused MAIL ends it after the first. */
 static void long_envelope(void **state)
 {
@@ -572,6 +620,8 @@ int main(void)
 		cmocka_unit_test(too_many),
 		cmocka_unit_test(too_many_552),
 		cmocka_unit_test(announced_limits),
+		cmocka_unit_test(domains_apart_by_limit),
+		cmocka_unit_test(domains_apart_by_refusal),
 		cmocka_unit_test(long_envelope),
 		cmocka_unit_test(lmtp),
 		cmocka_unit_test(lmtp_too_few),

@@ -63,26 +63,6 @@ static bool stands_before(const void *a, const void *b)
 
 const struct heap_kind standing_kind = { stands_before, offsetof(struct destination, stand_at) };
 
-static bool wakes_before(const void *a, const void *b)
-{
-	return ((const struct destination *)a)->wake_ms < ((const struct destination *)b)->wake_ms;
-}
-
-const struct heap_kind destination_wakes_kind = { wakes_before, offsetof(struct destination, wake_at) };
-
-static void wake_set(struct queue *q, struct destination *d, int64_t wake_ms)
-{
-	bool was = d->wake_ms != QUEUE_NEVER_MS;
-
-	if (wake_ms == d->wake_ms)
-		return;
-	if (wake_ms == QUEUE_NEVER_MS)
-		heap_remove(&q->destination_wakes, d);
-	d->wake_ms = wake_ms;
-	if (wake_ms != QUEUE_NEVER_MS)
-		(was ? heap_moved : heap_push)(&q->destination_wakes, d);
-}
-
 void destination_served(struct queue *q, struct destination *d)
 {
 	d->served = ++q->n_served;
@@ -250,19 +230,19 @@ void destination_look(struct queue *q, struct destination *d, int64_t now_ms, in
 	later = heap_top(&d->later);
 	if (later && now_ms + (later->due_s - now_s) * 1000 < wake_ms)
 		wake_ms = now_ms + (later->due_s - now_s) * 1000;
-	wake_set(q, d, wake_ms);
+	wake_set(&q->destination_wakes, &d->wake, wake_ms);
 }
 
 int64_t destinations_wake(struct queue *q, int64_t now_ms, int64_t now_s)
 {
-	struct destination *d;
+	int64_t next_ms;
 
-	while ((d = heap_top(&q->destination_wakes)) && d->wake_ms <= now_ms) {
-		destination_look(q, d, now_ms, now_s);
-		if (d->wake_ms <= now_ms) /* of a clock that was set back: not now */
-			wake_set(q, d, now_ms + 1);
+	for (struct wake *w; (w = wake_due(&q->destination_wakes, now_ms, &next_ms));) {
+		destination_look(q, list_entry(w, struct destination, wake), now_ms, now_s);
+		if (w->ms <= now_ms) /* of a clock that was set back: not now */
+			wake_set(&q->destination_wakes, w, now_ms + 1);
 	}
-	return d ? d->wake_ms : QUEUE_NEVER_MS;
+	return next_ms;
 }
 
 /* What is of the destination alone. */
@@ -306,7 +286,7 @@ void destinations_prune(struct queue *q, int64_t now_ms)
 		if (remembered(d, now_ms))
 			continue;
 		leave_site(d);
-		wake_set(q, d, QUEUE_NEVER_MS);
+		wake_set(&q->destination_wakes, &d->wake, QUEUE_NEVER_MS);
 		map_del(&q->destinations, key);
 		destination_free(d);
 	}
@@ -322,7 +302,7 @@ static struct destination *destination_new(struct str key, struct queue_to to)
 	memcpy(text, key.p, key.n);
 	*d = (struct destination){ .key = str_of(text, key.n), .name = str_of(text, to.domain.n),
 		.route = str_of(text + key.n - to.route.n, to.route.n), .ready = { .kind = &ready_kind }, .later = { .kind = &later_kind },
-		.wake_ms = QUEUE_NEVER_MS, .route_number = -1 };
+		.wake = { .ms = QUEUE_NEVER_MS }, .route_number = -1 };
 	list_init(&d->asking);
 	return d;
 }

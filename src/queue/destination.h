@@ -22,7 +22,6 @@ void destination_leave(struct destination *d, struct job *j);
 /* Something of it was started: in its site the other destinations come first now. */
 void destination_served(struct queue *q, struct destination *d);
 
-extern const struct heap_kind destination_wakes_kind;
 extern const struct heap_kind standing_kind; /* of struct site's standing */
 
 #endif

@@ -405,7 +405,7 @@ void queue_sweep(struct queue *q, size_t n, int64_t now_s, queue_sweep_fn *fn, v
 void queue_init(struct queue *q, const struct conf *conf, uint64_t seed)
 {
 	*q = (struct queue){ .conf = conf, .seed = seed, .accounts_prune = ACCOUNTS_PRUNE_FIRST,
-		.destination_wakes = { .kind = &destination_wakes_kind }, .site_wakes = { .kind = &site_wakes_kind } };
+		.destination_wakes = { .kind = &wake_kind }, .site_wakes = { .kind = &wake_kind } };
 	map_init(&q->destinations, seed);
 	map_init(&q->sites, seed);
 	map_init(&q->accounts, seed);

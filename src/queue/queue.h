@@ -16,9 +16,7 @@
 #include "base/vec.h"
 #include "conf/conf.h"
 #include "ipc/words.h"
-#include "queue/heap.h"
-
-#define QUEUE_NEVER_MS INT64_MAX
+#include "queue/wake.h"
 
 struct destination;
 
@@ -65,8 +63,7 @@ struct site {
 	int64_t paused_until_ms;
 	double tokens; /* of its rate */
 	int64_t tokens_ms;
-	int64_t wake_ms; /* when it is looked at next; QUEUE_NEVER_MS: in `turns`, or idle */
-	uint32_t wake_at; /* index in the heap of wakes */
+	struct wake wake; /* never: in `turns`, or idle */
 	struct node turn;
 	int turn_priority; /* the list it is in; -1: none */
 	uint32_t window_max, rate_max; /* a route's; 0: the queue's */
@@ -88,8 +85,7 @@ struct destination {
 	uint64_t served;   /* a higher number: later */
 	bool stands;	   /* in site->standing */
 	uint32_t stand_at;
-	int64_t wake_ms; /* when it is looked at next */
-	uint32_t wake_at;
+	struct wake wake;
 };
 
 #define QUEUE_PRIORITIES 20
@@ -112,7 +108,7 @@ struct queue {
 	unsigned n_turns;	 /* since the start: now and then the least goes first */
 	uint64_t n_served;
 	struct node unknown;	 /* destinations that are to be asked about */
-	struct heap destination_wakes, site_wakes; /* by wake_ms */
+	struct heap destination_wakes, site_wakes; /* of struct wake */
 	struct site elsewhere;	 /* what runs of an earlier life of ours is counted here */
 	unsigned n_running;
 	uint64_t seed; /* of the spread of times */

@@ -84,26 +84,6 @@ void site_turn_over(struct site *s)
 	s->turn_priority = -1;
 }
 
-static bool wakes_before(const void *a, const void *b)
-{
-	return ((const struct site *)a)->wake_ms < ((const struct site *)b)->wake_ms;
-}
-
-const struct heap_kind site_wakes_kind = { wakes_before, offsetof(struct site, wake_at) };
-
-static void wake_set(struct queue *q, struct site *s, int64_t wake_ms)
-{
-	bool was = s->wake_ms != QUEUE_NEVER_MS;
-
-	if (wake_ms == s->wake_ms)
-		return;
-	if (wake_ms == QUEUE_NEVER_MS)
-		heap_remove(&q->site_wakes, s);
-	s->wake_ms = wake_ms;
-	if (wake_ms != QUEUE_NEVER_MS)
-		(was ? heap_moved : heap_push)(&q->site_wakes, s);
-}
-
 void site_look(struct queue *q, struct site *s, int64_t now_ms)
 {
 	const struct destination *first = heap_top(&s->standing);
@@ -121,19 +101,19 @@ void site_look(struct queue *q, struct site *s, int64_t now_ms)
 			wake_ms = s->paused_until_ms > token ? s->paused_until_ms : token;
 		}
 	}
-	wake_set(q, s, wake_ms);
+	wake_set(&q->site_wakes, &s->wake, wake_ms);
 }
 
 int64_t sites_wake(struct queue *q, int64_t now_ms)
 {
-	struct site *s;
+	int64_t next_ms;
 
-	while ((s = heap_top(&q->site_wakes)) && s->wake_ms <= now_ms) {
-		site_look(q, s, now_ms);
-		if (s->wake_ms <= now_ms) /* not now */
-			wake_set(q, s, now_ms + 1);
+	for (struct wake *w; (w = wake_due(&q->site_wakes, now_ms, &next_ms));) {
+		site_look(q, list_entry(w, struct site, wake), now_ms);
+		if (w->ms <= now_ms) /* not now */
+			wake_set(&q->site_wakes, w, now_ms + 1);
 	}
-	return s ? s->wake_ms : QUEUE_NEVER_MS;
+	return next_ms;
 }
 
 /* ---- learning */
@@ -188,7 +168,7 @@ void site_learn(struct queue *q, struct site *s, enum feedback f, int64_t now_ms
 void site_init(struct queue *q, struct site *s, int64_t now_ms)
 {
 	s->standing.kind = &standing_kind;
-	s->wake_ms = QUEUE_NEVER_MS;
+	s->wake.ms = QUEUE_NEVER_MS;
 	s->turn_priority = -1;
 	s->tokens_ms = now_ms;
 	list_init(&s->turn);
@@ -249,7 +229,7 @@ void sites_prune(struct queue *q, int64_t now_ms)
 		if (remembered(q, s, now_ms))
 			continue;
 		turn_set(q, s, -1);
-		wake_set(q, s, QUEUE_NEVER_MS);
+		wake_set(&q->site_wakes, &s->wake, QUEUE_NEVER_MS);
 		map_del(&q->sites, key);
 		site_free(s);
 	}

@@ -21,8 +21,6 @@ void site_give(struct queue *q, struct site *s); /* and ended */
 void site_turn_over(struct site *s); /* the others first; site_look follows */
 void site_learn(struct queue *q, struct site *s, enum feedback f, int64_t now_ms);
 
-extern const struct heap_kind site_wakes_kind;
-
 /* How long something is left alone after n failures in a row. */
 int64_t queue_pause_ms(const struct queue *q, unsigned n);
 /* A bucket of at most max tokens that fills up in period_ms. */

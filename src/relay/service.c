@@ -270,43 +270,46 @@ static void on_outstanding(void *ctx, struct ipc_call *call, const void *msg)
 
 /* ---- the rest */
 
-static SUSPENDS void on_texts(void *ctx, struct ipc_call *call, const void *msg)
+/* Not while the role winds down; and it does not end meanwhile. */
+static SUSPENDS void answer(struct relay *r, struct ipc_call *call, const void *msg, void (*fn)(struct relay *r, struct ipc_call *call, const void *msg))
 {
-	struct relay *r = ctx;
-
 	if (r->stopping) {
 		call_reply(call, TRY_LATER, NULL);
 		return;
 	}
 	r->n_calls++;
-	relay_answer_texts(r->dns, call, msg);
+	fn(r, call, msg);
 	r->n_calls--;
+}
+
+static SUSPENDS void texts(struct relay *r, struct ipc_call *call, const void *msg)
+{
+	relay_answer_texts(r->dns, call, msg);
+}
+
+static SUSPENDS void hosts(struct relay *r, struct ipc_call *call, const void *msg)
+{
+	relay_answer_hosts(r, call, msg);
+}
+
+static SUSPENDS void report(struct relay *r, struct ipc_call *call, const void *msg)
+{
+	locks_answer_report(r->locks, call, msg);
+}
+
+static SUSPENDS void on_texts(void *ctx, struct ipc_call *call, const void *msg)
+{
+	answer(ctx, call, msg, texts);
 }
 
 static SUSPENDS void on_hosts(void *ctx, struct ipc_call *call, const void *msg)
 {
-	struct relay *r = ctx;
-
-	if (r->stopping) {
-		call_reply(call, TRY_LATER, NULL);
-		return;
-	}
-	r->n_calls++;
-	relay_answer_hosts(r, call, msg);
-	r->n_calls--;
+	answer(ctx, call, msg, hosts);
 }
 
 static SUSPENDS void on_report(void *ctx, struct ipc_call *call, const void *msg)
 {
-	struct relay *r = ctx;
-
-	if (r->stopping) {
-		call_reply(call, TRY_LATER, NULL);
-		return;
-	}
-	r->n_calls++;
-	locks_answer_report(r->locks, call, msg);
-	r->n_calls--;
+	answer(ctx, call, msg, report);
 }
 
 static void on_sts(void *ctx, struct ipc_call *call, const void *msg)

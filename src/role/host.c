@@ -285,8 +285,19 @@ static void on_go(void *ctx, struct ipc_call *call, const void *msg)
 		host_ready(h);
 }
 
+static void on_mark(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct host *h = ctx;
+	const struct ipc_mark *m = msg;
+
+	(void)call;
+	if (h->master)
+		ipc_marked_cast(h->master, &(struct ipc_marked){ m->number });
+}
+
 static ipc_handler *const control_handlers[IPC_TYPE_COUNT] = {
 	[IPC_CONF] = on_conf,
+	[IPC_MARK] = on_mark,
 	[IPC_PEER] = on_peer,
 	[IPC_LISTENER] = on_listener,
 	[IPC_CERTIFICATE] = on_certificate,

@@ -25,6 +25,7 @@
 #define WHY_MAX ((size_t)64 * 1024)
 #define KILL_AFTER_MS 5000 /* beyond the time a role was given to stop */
 #define READY_WITHIN_MS 60000
+#define RELOADED_WITHIN_MS 10000
 
 /* ---- what roles say */
 
@@ -37,6 +38,15 @@ static void on_ready(void *ctx, struct ipc_call *call, const void *msg)
 	c->ready = true;
 	c->walls = r->walls;
 	c->landlock_abi = r->landlock_abi;
+	gate_open(m->sched, &m->changed);
+}
+
+static void on_marked(void *ctx, struct ipc_call *call, const void *msg)
+{
+	struct master *m = ctx;
+	struct child *c = peer_data(call_peer(call));
+
+	c->conf_number = ((const struct ipc_marked *)msg)->number;
 	gate_open(m->sched, &m->changed);
 }
 
@@ -60,7 +70,7 @@ static void child_gone(void *ctx, struct peer *p)
 		c->peer = NULL;
 }
 
-static ipc_handler *const handlers[IPC_TYPE_COUNT] = { [IPC_READY] = on_ready, [IPC_STOPPED] = on_stopped,
+static ipc_handler *const handlers[IPC_TYPE_COUNT] = { [IPC_READY] = on_ready, [IPC_STOPPED] = on_stopped, [IPC_MARKED] = on_marked,
 	[IPC_COUNTS] = master_on_counts, [IPC_METRICS] = master_on_metrics };
 
 /* ---- reloading */
@@ -86,21 +96,22 @@ static void warn_of_restart(struct master *m, const struct conf *c)
 			"pools, store engine, data_dir, run_dir, user and log file change at the next start, not by a reload");
 }
 
-static void reload(void *arg)
+/* False: it is refused, and what is in use stays. */
+static bool reload(struct master *m)
 {
-	struct master *m = arg;
 	struct conf *conf = NULL;
 	struct str text;
 	struct cert *certs = NULL;
 	struct str *logins = NULL;
 	size_t n_certs = 0;
 	struct buf why;
-	bool parsed;
+	bool parsed, taken;
 
 	buf_init(&why, WHY_MAX);
 	parsed = master_read_conf(m->conf_path, &conf, &text, &why);
-	if (m->stopping || !parsed || !master_read_certs(m, conf, &certs, &n_certs, &why) || !master_read_logins(conf, &logins, &why) ||
-		!master_bind(m, conf, &why)) {
+	taken = !m->stopping && parsed && master_read_certs(m, conf, &certs, &n_certs, &why) && master_read_logins(conf, &logins, &why) &&
+		master_bind(m, conf, &why);
+	if (!taken) {
 		log_why(m, "reload-refused", &why);
 		log_error(&m->log, "reload-refused", "the configuration in use stays");
 		master_certs_free(certs, n_certs);
@@ -121,13 +132,42 @@ static void reload(void *arg)
 		m->certs = certs;
 		m->n_certs = n_certs;
 		m->log.least = conf->log.level;
+		m->conf_number++;
 		for (size_t i = 0; i < m->n_children; i++)
 			if (m->children[i].peer)
 				master_send_conf(&m->children[i]);
 		master_warn_of_ends(m);
-		log_info(&m->log, "reloaded", "%s is in use", m->conf_path);
 	}
 	buf_fini(&why);
+	return taken;
+}
+
+static bool all_use(const struct master *m, uint32_t number)
+{
+	for (size_t i = 0; i < m->n_children; i++) /* who starts meanwhile begins with the newest */
+		if (m->children[i].peer && m->children[i].ready && m->children[i].conf_number < number)
+			return false;
+	return true;
+}
+
+/* It is said to be in use when every role uses it. */
+static SUSPENDS void await_use(void *arg)
+{
+	struct master *m = arg;
+	int64_t until_ms = sched_now_ms(m->sched) + RELOADED_WITHIN_MS;
+	uint32_t number = m->conf_number;
+	struct gate *g = &m->changed;
+	int r = 0;
+
+	while (!m->stopping && !all_use(m, number) && r >= 0)
+		r = task_wait(m->sched, &g, 1, until_ms);
+	if (m->stopping)
+		return;
+	if (!all_use(m, number))
+		log_warning(&m->log, "reload-slow", "some roles are busy and do not use %s yet", m->conf_path);
+	else
+		log_info(&m->log, "reloaded", "%s is in use", m->conf_path);
+	notify_send(&m->notify, "READY=1");
 }
 
 static void on_reload_signal(void *arg)
@@ -135,8 +175,10 @@ static void on_reload_signal(void *arg)
 	struct master *m = arg;
 
 	notify_reloading(&m->notify);
-	reload(m);
-	notify_send(&m->notify, "READY=1");
+	if (reload(m))
+		task_spawn(m->sched, "reload", await_use, m);
+	else
+		notify_send(&m->notify, "READY=1");
 }
 
 /* ---- stopping */

@@ -167,6 +167,7 @@ void master_send_conf(struct child *c)
 	} else if (c->role == ROLE_RELAY) {
 		master_send_logins(c);
 	}
+	ipc_mark_cast(c->peer, &(struct ipc_mark){ .number = m->conf_number });
 }
 
 /* ---- starting */

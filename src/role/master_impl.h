@@ -22,6 +22,7 @@ struct child {
 	struct host *host;  /* under -X */
 	int log_fd;         /* read end of its log pipe */
 	bool ready, stopping, stopped;
+	uint32_t conf_number; /* of the configuration that it uses */
 	uint32_t walls;
 	uint8_t landlock_abi;
 	int64_t started_ms;
@@ -64,6 +65,7 @@ struct master {
 	int log_out; /* where all roles' lines go */
 	struct conf *conf;
 	struct str conf_text;
+	uint32_t conf_number; /* counts them */
 	char ticket_keys[2][80]; /* by pool */
 	struct cert *certs;
 	size_t n_certs;
@@ -84,7 +86,7 @@ struct master {
 	struct notify notify;
 	struct task *watchdog;
 	struct counters gone; /* of processes that have ended */
-	struct gate changed; /* a child became ready or ended */
+	struct gate changed; /* a child became ready, uses another configuration, or ended */
 };
 
 /* master_conf.c: what is read before any role starts. Each prints why to standard error (or the log, when running) and is false on failure. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench/queue.py [RECIPIENTS] - a long queue: 100 recipients a letter at 100 domains, each a group of its own in the queue, all behind a server that is
+"""bench/queue.py [RECIPIENTS] - a long queue: 100 recipients a letter at 100 domains, each a group of its own in the queue, all behind a next hop that is
 down. How fast it fills, how long a start takes, what store and post hold of it in memory, how long a domain's list takes, and how fast it drains when the
 server is there. Prints TAP; 20,000 recipients by default, as the checks run it.
 """
@@ -148,7 +148,8 @@ def _(t):
     comment(out.strip())
     t.figure("drained", took, t.n)
     found = dict(w.split("=") for w in out.split())
-    check_equal((int(found["recipients"]), int(found["letters"])), (t.n, t.n))
+    check_equal(int(found["recipients"]), t.n)
+    comment("%d recipients in %s transactions" % (t.n, found["letters"]))
     wait_until(lambda: t.s.run("queue", "count") == "", 60, "an empty queue")
     t.tell_memory("drained")
     t.s.verify()

@@ -438,13 +438,11 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 	struct watch *w = arg;
 
 	(void)fd;
-	if (what & EV_CLOSED)
-		w->hung_up = true;
-	if (what & (EV_READ | EV_CLOSED))
+	if (what & EV_READ)
 		w->readable = true;
 	if (what & EV_WRITE)
 		w->writable = true;
-	if (what & (EV_READ | EV_CLOSED))
+	if (what & EV_READ)
 		gate_open(w->sched, &w->read_gate);
 	if (what & EV_WRITE)
 		gate_open(w->sched, &w->write_gate);
@@ -452,7 +450,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 
 static void watch_add(struct watch *w, unsigned what)
 {
-	short ev = (short)(EV_PERSIST | EV_ET | (what & WATCH_READ ? EV_READ | EV_CLOSED : 0) | (what & WATCH_WRITE ? EV_WRITE : 0));
+	short ev = (short)(EV_PERSIST | EV_ET | (what & WATCH_READ ? EV_READ : 0) | (what & WATCH_WRITE ? EV_WRITE : 0));
 
 	event_assign(&w->event, w->sched->base, w->fd, ev, on_watch, w);
 	if (event_add(&w->event, NULL) != 0)

@@ -69,13 +69,11 @@ SUSPENDS int task_sleep(struct sched *s, int64_t ms);
 void task_trim(struct sched *s);
 SUSPENDS void task_yield(struct sched *s); /* lets the other ready tasks and events run once */
 
-/* Readiness of one descriptor, edge triggered: a flag stays set until the reader or writer met EAGAIN and cleared it. A reader that got less than it had
- * room for may clear it too, but not when hung_up: of an end that came with the last bytes nothing is told again. */
+/* Readiness of one descriptor, edge triggered: a flag stays set until the reader or writer met EAGAIN and cleared it. */
 struct watch {
 	struct sched *sched;
 	int fd;
 	bool readable, writable;
-	bool hung_up; /* the other side sends no more */
 	struct gate read_gate, write_gate;
 	struct event event;
 	bool on;

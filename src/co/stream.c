@@ -23,15 +23,10 @@
 
 /* ---- a socket */
 
-/* Asking in vain costs as much as reading: less than there was room for is all there is (epoll(7), question 9). */
 static ssize_t fd_read(struct stream *s, char *p, size_t n)
 {
-	ssize_t r;
+	ssize_t r = recv(s->fd, p, n, 0);
 
-	if (!s->watch.readable)
-		return STREAM_WANT_READ;
-	r = recv(s->fd, p, n, 0);
-	s->watch.readable = r == (ssize_t)n || (r >= 0 && s->watch.hung_up) || (r < 0 && errno != EAGAIN);
 	if (r >= 0)
 		return r;
 	return errno == EAGAIN || errno == EINTR ? STREAM_WANT_READ : STREAM_ERROR;

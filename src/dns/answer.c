@@ -393,7 +393,7 @@ static bool read_owner(struct reading *g, struct str owner, struct str *next)
 		if (rr.type == (unsigned)g->type) {
 			if (!take_record(g, &rr))
 				return false;
-		} else {
+		} else if (!next->p) { /* a name has one; many would fill the arena */
 			struct packet data = data_of(&g->packet, &rr);
 
 			*next = get_name_in(&data, g->arena);

@@ -113,7 +113,7 @@ const char *reply_arrived(struct peer *p, struct arrived *a)
 	finish(p, slot->waiting, (enum outcome)a->header.outcome);
 	slot_give(p, at);
 	if (s->secret)
-		explicit_bzero((void *)(uintptr_t)a->record.bytes.p, a->record.bytes.n);
+		explicit_bzero(p->in, a->record.bytes.n);
 	return NULL;
 }
 
@@ -235,7 +235,7 @@ static struct ipc_call *call_new(struct peer *p, const struct arrived *a, const 
 		memcpy(c->fields, a->fields.p, c->n);
 	arena_init(&c->arena, "call", (size_t)IPC_RECORD_MAX * IPC_UNFOLD);
 	if (s->secret)
-		explicit_bzero((void *)(uintptr_t)a->record.bytes.p, a->record.bytes.n);
+		explicit_bzero(p->in, a->record.bytes.n);
 	return c;
 }
 

@@ -74,12 +74,6 @@ bool peer_is_lost(const struct peer *p)
 	return p->lost;
 }
 
-/* One that was received and not looked at yet. */
-static bool has_record(const struct peer *p)
-{
-	return p->got_at < p->n_got;
-}
-
 /* The reader's last act: the others of the peer's tasks go first. */
 static SUSPENDS void peer_end(struct peer *p)
 {
@@ -87,9 +81,6 @@ static SUSPENDS void peer_end(struct peer *p)
 
 	while (p->n_running || p->n_callers || p->writing)
 		task_wait(p->sched, &idle, 1, NEVER_MS);
-	for (; has_record(p); p->got_at++)
-		if (p->got[p->got_at].fd >= 0)
-			close(p->got[p->got_at].fd);
 	watch_close(&p->watch);
 	close(p->watch.fd);
 	if (p->service && p->service->gone)
@@ -249,32 +240,20 @@ static const char *record_arrived(struct peer *p, struct wire_record *r)
 	return "not a record";
 }
 
-/* More than one at a time, since asking in vain whether there is another costs as much as getting it. */
-static void receive(struct peer *p)
-{
-	p->got_at = 0;
-	p->n_got = wire_receive_batch(p->watch.fd, p->in, IPC_RECORD_MAX, p->got, p->got_what);
-	if (p->n_got == 0 || (p->n_got < WIRE_BATCH && !p->watch.hung_up))
-		p->watch.readable = false;
-}
-
 static void read_one(struct peer *p)
 {
+	struct wire_record r;
 	const char *why;
-	size_t at;
 
-	if (!has_record(p))
-		receive(p);
-	if (!has_record(p))
-		return;
-	at = p->got_at++;
-	switch (p->got_what[at]) {
+	switch (wire_receive(p->watch.fd, p->in, IPC_RECORD_MAX, &r)) {
 	case WIRE_RECORD:
-		why = record_arrived(p, &p->got[at]);
+		why = record_arrived(p, &r);
 		if (why)
 			peer_lose(p, why);
 		break;
-	case WIRE_NOTHING: /* never among them */
+	case WIRE_NOTHING:
+		p->watch.readable = false;
+		break;
 	case WIRE_END:
 		peer_lose(p, NULL);
 		break;
@@ -299,7 +278,7 @@ static SUSPENDS void wait_for_more(struct peer *p)
 		p->held_up = true;
 		task_wait(p->sched, held_up, 2, NEVER_MS);
 		p->held_up = false;
-	} else if (p->watch.readable || has_record(p)) {
+	} else if (p->watch.readable) {
 		task_yield(p->sched);
 	} else {
 		task_wait(p->sched, gates, 2, NEVER_MS);
@@ -311,7 +290,7 @@ static void reader(void *arg)
 	struct peer *p = arg;
 
 	while (!p->lost) {
-		for (int i = 0; i < READ_BURST && !p->lost && (p->watch.readable || has_record(p)) && !is_busy(p); i++)
+		for (int i = 0; i < READ_BURST && !p->lost && p->watch.readable && !is_busy(p); i++)
 			read_one(p);
 		if (!p->lost)
 			wait_for_more(p);
@@ -356,7 +335,7 @@ struct peer *peer_open(const struct peer_opts *opts)
 	p->uid = opts->uid;
 	p->serves = is_called(p->other, p->self);
 	p->greeted = opts->greeted;
-	p->in = mem_realloc(NULL, (size_t)WIRE_BATCH * IPC_RECORD_MAX);
+	p->in = mem_realloc(NULL, IPC_RECORD_MAX);
 	p->out = mem_realloc(NULL, IPC_RECORD_MAX);
 	list_init(&p->unsent);
 	gate_init(&p->idle);

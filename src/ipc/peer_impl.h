@@ -62,10 +62,7 @@ struct peer {
 	size_t n_abandoned;
 	struct node unsent;
 	size_t unsent_bytes;
-	char *in, *out; /* WIRE_BATCH times IPC_RECORD_MAX, and one; pages that were never touched cost nothing */
-	struct wire_record got[WIRE_BATCH]; /* in `in`: those from got_at on have not been looked at */
-	enum wire_got got_what[WIRE_BATCH];
-	size_t n_got, got_at;
+	char *in, *out; /* IPC_RECORD_MAX each; pages that were never touched cost nothing */
 };
 
 struct arrived {

@@ -64,41 +64,13 @@ static size_t take_fds(struct msghdr *msg, int *kept)
 	return n_all;
 }
 
-/* What has come: n bytes, and what beside them. */
-static enum wire_got take_record(struct msghdr *msg, size_t n, struct wire_record *out)
-{
-	size_t n_fds = msg->msg_controllen ? take_fds(msg, &out->fd) : 0;
-
-	/* The kernel cuts the list when a descriptor finds no place; a list that is too long for our room holds several. */
-	out->short_of_fds = msg->msg_flags & MSG_CTRUNC && n_fds == 0;
-	if (n_fds > 1 || (msg->msg_flags & MSG_CTRUNC && n_fds) || msg->msg_flags & MSG_TRUNC) {
-		if (out->fd >= 0)
-			close(out->fd);
-		out->fd = -1;
-		return WIRE_BAD;
-	}
-	out->bytes = str_of(msg->msg_iov->iov_base, n);
-	if (n == 0 && out->fd >= 0)
-		close(out->fd);
-	return n == 0 ? WIRE_END : WIRE_RECORD;
-}
-
-/* Where one record goes. */
-struct place {
-	struct iovec iov;
-	union control control;
-};
-
-static struct msghdr msg_for(struct place *p, char *room, size_t max)
-{
-	p->iov = (struct iovec){ room, max };
-	return (struct msghdr){ .msg_iov = &p->iov, .msg_iovlen = 1, .msg_control = p->control.room, .msg_controllen = sizeof p->control.room };
-}
-
 enum wire_got wire_receive(int fd, char *p, size_t max, struct wire_record *out)
 {
-	struct place place;
-	struct msghdr msg = msg_for(&place, p, max);
+	struct iovec iov = { p, max };
+	union control control;
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room
+	};
 	ssize_t n;
 
 	*out = (struct wire_record){ .fd = -1 };
@@ -107,31 +79,19 @@ enum wire_got wire_receive(int fd, char *p, size_t max, struct wire_record *out)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? WIRE_NOTHING : WIRE_END;
-	return take_record(&msg, (size_t)n, out);
-}
-
-size_t wire_receive_batch(int fd, char *p, size_t max, struct wire_record out[WIRE_BATCH], enum wire_got got[WIRE_BATCH])
-{
-	struct place places[WIRE_BATCH];
-	struct mmsghdr msgs[WIRE_BATCH];
-	int n;
-
-	for (size_t i = 0; i < WIRE_BATCH; i++) {
-		msgs[i] = (struct mmsghdr){ .msg_hdr = msg_for(&places[i], p + i * max, max) };
-		out[i] = (struct wire_record){ .fd = -1 };
+	size_t n_fds = msg.msg_controllen ? take_fds(&msg, &out->fd) : 0;
+	/* The kernel cuts the list when a descriptor finds no place; a list that is too long for our room holds several. */
+	out->short_of_fds = msg.msg_flags & MSG_CTRUNC && n_fds == 0;
+	if (n_fds > 1 || (msg.msg_flags & MSG_CTRUNC && n_fds) || msg.msg_flags & MSG_TRUNC) {
+		if (out->fd >= 0)
+			close(out->fd);
+		out->fd = -1;
+		return WIRE_BAD;
 	}
-	do
-		n = recvmmsg(fd, msgs, WIRE_BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
-		return 0;
-	if (n <= 0) {
-		got[0] = WIRE_END;
-		return 1;
-	}
-	for (int i = 0; i < n; i++)
-		got[i] = take_record(&msgs[i].msg_hdr, msgs[i].msg_len, &out[i]);
-	return (size_t)n;
+	out->bytes = str_of(p, (size_t)n);
+	if (n == 0 && out->fd >= 0)
+		close(out->fd);
+	return n == 0 ? WIRE_END : WIRE_RECORD;
 }
 
 ssize_t wire_next_size(int fd)

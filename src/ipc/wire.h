@@ -22,10 +22,6 @@ struct wire_record {
 };
 /* Reads into p[0..max). Never blocks. */
 enum wire_got wire_receive(int fd, char *p, size_t max, struct wire_record *out) MUST_USE;
-#define WIRE_BATCH 4
-/* At most WIRE_BATCH records at once, the first into p[0..max), the next behind that, and so on. How many are there, 0 and more; got tells of each, and of the
- * last one whether it is a record at all. Fewer than WIRE_BATCH: there are no more now, unless the other end has closed. */
-size_t wire_receive_batch(int fd, char *p, size_t max, struct wire_record out[WIRE_BATCH], enum wire_got got[WIRE_BATCH]);
 /* Length of the next record, which stays; 0: none now, -1: none ever again. */
 ssize_t wire_next_size(int fd);
 

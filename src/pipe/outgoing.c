@@ -101,7 +101,7 @@ static void give_back(struct part *p)
 
 	for (size_t i = 0; p->reserved && i < p->m.n_domains; i++)
 		if (p->reserved[i])
-			queue_unreserve(&out->queue, p->reserved[i], outgoing_now_ms(out));
+			queue_connection_ended(&out->queue, p->reserved[i], -1, outgoing_now_ms(out));
 	p->reserved = NULL;
 }
 
@@ -181,22 +181,20 @@ static void fill_letter(struct attempt *x, const struct part *p, uint32_t group)
 	x->read = true;
 }
 
-/* The site counts for the first of those that go together. */
+/* The connection that was reserved is of all that go together. */
 static void add_first(struct part *p, struct job *j, struct joint **joints, struct shared_body *body)
 {
 	uint32_t with = p->with[j->group];
 	struct joint *joint = joints[with];
-	struct site *site = NULL;
 
 	if (!joint) {
-		joint = joints[with] = joint_new(p->out);
+		joint = joints[with] = joint_new(p->out, p->reserved[with]);
 		joint->body = body;
 		if (body)
 			body->n_users++;
-		site = p->reserved[with];
 		p->reserved[with] = NULL;
 	}
-	fill_letter(joint_add(joint, j, site, ATTEMPT_BEGUN), p, j->group);
+	fill_letter(joint_add(joint, j, ATTEMPT_BEGUN), p, j->group);
 }
 
 /* O3. */

@@ -34,7 +34,7 @@ static void ended(struct attempt *x, int feedback)
 {
 	struct outgoing_state *out = x->out;
 
-	queue_ended(&out->queue, x->job, x->site, feedback, outgoing_now_ms(out), outgoing_wall_s(out));
+	queue_ended(&out->queue, x->job, feedback, outgoing_now_ms(out), outgoing_wall_s(out));
 }
 
 static void not_made(struct attempt *x, int64_t in_s)
@@ -78,7 +78,7 @@ static SUSPENDS enum outcome read_letter(struct attempt *x)
 		return OK;
 	o = ipc_queue_read(outgoing_store(x->out, x->job), &m, &x->letter, x->a);
 	x->read = o == OK;
-	if (o == OK && x->job->owed && outgoing_report(x->out, x->job, &x->letter, x->a))
+	if (o == OK && x->job->owed && outgoing_report(x->out, x->job, &x->letter))
 		x->job->owed = false;
 	if (o == OK)
 		keep_waiting(x);
@@ -314,6 +314,15 @@ static void settled(struct attempt *x)
 	*vec_push(&out->settled) = (struct ipc_relay_job){ x->job->id, x->job->group, x->job->attempts };
 }
 
+/* What its domain learns; the hosts learn it from the joint. */
+static int news_of(const struct attempt *x, const struct ipc_delivery *d)
+{
+	if (!x->joint->reply.moved || x->joint->result != OK)
+		return d->feedback;
+	queue_forget_hosts(x->job->to);
+	return d->feedback == FEEDBACK_FINE ? FEEDBACK_NONE : d->feedback < FEEDBACK_LOCAL ? FEEDBACK_DOMAIN : d->feedback;
+}
+
 static SUSPENDS void finish(struct attempt *x, struct ipc_delivery *d)
 {
 	struct outgoing_state *out = x->out;
@@ -331,13 +340,13 @@ static SUSPENDS void finish(struct attempt *x, struct ipc_delivery *d)
 	note_failures(x, d);
 	x->job->n_rcpts = (uint16_t)n_waiting;
 	x->job->owed = false;
-	if (make_owed(x, d) && !outgoing_report(out, x->job, &x->letter, x->a))
+	if (make_owed(x, d) && !outgoing_report(out, x->job, &x->letter))
 		x->job->owed = true;
 	if (!n_waiting && !x->job->owed) {
-		is_gone(x, d->feedback);
+		is_gone(x, news_of(x, d));
 		return;
 	}
-	ended(x, d->feedback);
+	ended(x, news_of(x, d));
 	place(x, n_waiting ? due : outgoing_wall_s(out) + AGAIN_S);
 }
 

@@ -58,7 +58,6 @@ struct attempt {
 	struct outgoing_state *out;
 	struct joint *joint;
 	struct job *job;   /* running, hence not freed by another */
-	struct site *site; /* that its connection counts as; NULL: it goes along with another attempt of the joint */
 	enum attempt_kind kind;
 	struct arena *a;   /* the joint's */
 	struct ipc_queue_read_reply letter; /* rcpts: those that wait */
@@ -74,6 +73,7 @@ struct joint {
 	unsigned n_users;
 	unsigned n_coming; /* attempts of which nobody knows yet whether they will be ready */
 	struct attempt *leader; /* who is ready first speaks for all */
+	struct site *site; /* that the connection counts as, until it is over */
 	struct gate changed;
 	uint16_t source;   /* 0: any */
 	bool sourced;	   /* it was chosen */
@@ -83,9 +83,10 @@ struct joint {
 	enum outcome result;
 	struct ipc_relay_send_reply reply;
 };
-struct joint *joint_new(struct outgoing_state *out);
+/* site: taken for it. */
+struct joint *joint_new(struct outgoing_state *out, struct site *site);
 /* Another one, before joint_start. It ends by itself. */
-struct attempt *joint_add(struct joint *joint, struct job *j, struct site *site, enum attempt_kind kind);
+struct attempt *joint_add(struct joint *joint, struct job *j, enum attempt_kind kind);
 void joint_start(struct joint *joint);
 /* x will not be ready, or has ended. */
 void joint_leave(struct attempt *x);
@@ -111,7 +112,7 @@ static inline int64_t outgoing_now_ms(const struct outgoing_state *out)
 }
 
 /* Makes what is owed to the sender, if anything: recipients of letter by their report. False: something is owed still. */
-SUSPENDS bool outgoing_report(struct outgoing_state *out, const struct job *j, const struct ipc_queue_read_reply *letter, struct arena *a);
+SUSPENDS bool outgoing_report(struct outgoing_state *out, const struct job *j, const struct ipc_queue_read_reply *letter);
 /* A result of no attempt (expired, warned of delay) or of one, into store; tries until store answers. False: post is stopping, or the group is gone. */
 SUSPENDS bool sending_settle(struct outgoing_state *out, const struct job *j, uint32_t attempt, int64_t due_s, const struct ipc_delivery *d,
 	uint32_t *left);

@@ -11,21 +11,21 @@
 
 #define RELAY_CALL_MS (6 * 3600 * 1000) /* longer than any letter takes: its own times end an attempt */
 
-struct joint *joint_new(struct outgoing_state *out)
+struct joint *joint_new(struct outgoing_state *out, struct site *site)
 {
 	struct joint *joint = mem_new(struct joint);
 
-	*joint = (struct joint){ .out = out };
+	*joint = (struct joint){ .out = out, .site = site };
 	arena_init(&joint->a, "attempt", ATTEMPT_ARENA_MAX);
 	gate_init(&joint->changed);
 	return joint;
 }
 
-struct attempt *joint_add(struct joint *joint, struct job *j, struct site *site, enum attempt_kind kind)
+struct attempt *joint_add(struct joint *joint, struct job *j, enum attempt_kind kind)
 {
 	struct attempt *x = arena_new(&joint->a, struct attempt);
 
-	*x = (struct attempt){ .out = joint->out, .joint = joint, .job = j, .site = site, .kind = kind, .a = &joint->a };
+	*x = (struct attempt){ .out = joint->out, .joint = joint, .job = j, .kind = kind, .a = &joint->a };
 	*vec_push(&joint->all) = x;
 	joint->n_users++;
 	joint->n_coming++;
@@ -40,6 +40,14 @@ void joint_start(struct joint *joint)
 	}
 }
 
+/* f < 0: relay was not asked, or its news are of no such host. */
+static void connection_ended(struct joint *joint, int f)
+{
+	if (joint->site)
+		queue_connection_ended(&joint->out->queue, joint->site, f, outgoing_now_ms(joint->out));
+	joint->site = NULL;
+}
+
 void joint_leave(struct attempt *x)
 {
 	struct joint *joint = x->joint;
@@ -51,6 +59,7 @@ void joint_leave(struct attempt *x)
 	gate_open(joint->out->post->sched, &joint->changed);
 	if (--joint->n_users)
 		return;
+	connection_ended(joint, -1);
 	shared_body_put(joint->body);
 	vec_free(&joint->all);
 	arena_fini(&joint->a);
@@ -110,7 +119,8 @@ static void fill(struct joint *joint, struct ipc_relay_send *m)
 	*m = (struct ipc_relay_send){ .id = j->id, .group = j->group, .attempt = j->attempts, .along = along, .facts = first->letter.facts,
 		.domain = first->letter.domain, .route = first->letter.route, .source = joint->source, .prefix = first->letter.prefix, .rcpts = rcpts,
 		.body = joint->body->body };
-	m->hosts = arena_dup(&joint->a, queue_shared_hosts(j->to, outgoing_now_ms(joint->out)));
+	m->hosts = arena_dup(&joint->a, queue_known_hosts(j->to));
+	m->shared = queue_shares_hosts(j->to, outgoing_now_ms(joint->out));
 	m->secure = j->to->secure;
 	m->n_rcpts = add_rcpts(rcpts, first);
 	for (size_t i = 0; i < joint->all.n; i++) {
@@ -131,7 +141,7 @@ static SUSPENDS enum outcome ask_again(struct joint *joint)
 	enum outcome o = ipc_relay_result_within(joint->out->relay, &m, &r, &joint->a, RELAY_CALL_MS);
 
 	if (o == OK)
-		joint->reply = (struct ipc_relay_send_reply){ r.delivery, r.tls_facts, r.n_tls_facts, r.sts, r.n_sts };
+		joint->reply = (struct ipc_relay_send_reply){ r.delivery, r.tls_facts, r.n_tls_facts, r.sts, r.n_sts, r.moved };
 	return o;
 }
 
@@ -155,8 +165,11 @@ static SUSPENDS void speak(struct joint *joint)
 		tls_reports_note(post->tls_reports, joint->reply.tls_facts, joint->reply.n_tls_facts);
 		tls_reports_keep(post->tls_reports, joint->reply.sts, joint->reply.n_sts);
 	}
+	/* Of hosts that are no longer the domain's own site learns nothing: whoever names others' hosts in DNS has no say about them. */
+	connection_ended(joint, joint->result == OK && !joint->reply.moved ? joint->reply.delivery.feedback : -1);
 	joint->done = true;
 	gate_open(post->sched, &joint->changed);
+	gate_open(post->sched, &joint->out->wake);
 }
 
 SUSPENDS enum outcome joint_send(struct attempt *x)

@@ -14,7 +14,22 @@
 
 struct outstanding {
 	struct VEC(struct ipc_relay_job) jobs;
+	struct map by_group; /* their places in it and 1, by id and group */
 };
+
+/* Of a group, whichever attempt. */
+static struct ipc_relay_job group_key(uint64_t id, uint32_t group)
+{
+	return (struct ipc_relay_job){ .id = id, .group = group };
+}
+
+static void outstanding_add(struct outstanding *o, const struct ipc_relay_job *j)
+{
+	struct ipc_relay_job key = group_key(j->id, j->group);
+
+	*vec_push(&o->jobs) = *j;
+	map_put(&o->by_group, MAP_KEY(key), (void *)(uintptr_t)o->jobs.n);
+}
 
 static SUSPENDS bool ask_outstanding(struct outgoing_state *out, struct outstanding *o)
 {
@@ -28,7 +43,7 @@ static SUSPENDS bool ask_outstanding(struct outgoing_state *out, struct outstand
 		arena_reset(&a);
 		got = ipc_relay_outstanding(out->relay, &m, &r, &a);
 		for (size_t i = 0; got == OK && i < r.n_jobs; i++)
-			*vec_push(&o->jobs) = r.jobs[i];
+			outstanding_add(o, &r.jobs[i]);
 		m.after += got == OK ? (uint32_t)r.n_jobs : 0;
 	} while (got == OK && r.more);
 	arena_fini(&a);
@@ -38,14 +53,10 @@ static SUSPENDS bool ask_outstanding(struct outgoing_state *out, struct outstand
 /* The attempt at that job, or 0; it is then no longer among them. */
 static uint32_t take_outstanding(struct outstanding *o, uint64_t id, uint32_t group)
 {
-	for (size_t i = 0; i < o->jobs.n; i++)
-		if (o->jobs.v[i].id == id && o->jobs.v[i].group == group) {
-			uint32_t attempt = o->jobs.v[i].attempt;
+	struct ipc_relay_job key = group_key(id, group);
+	size_t at = (size_t)(uintptr_t)map_del(&o->by_group, MAP_KEY(key));
 
-			vec_remove(&o->jobs, i);
-			return attempt;
-		}
-	return 0;
+	return at ? o->jobs.v[at - 1].attempt : 0;
 }
 
 /* ---- the rows of a lane */
@@ -93,9 +104,9 @@ static void load_entry(struct loading *l, const struct ipc_queue_entry *e)
 	}
 	j = queue_add(&out->queue, &now, (struct queue_to){ e->domain, e->route }, outgoing_now_ms(out), outgoing_wall_s(out));
 	if (attempt) {
-		struct joint *joint = joint_new(out);
+		struct joint *joint = joint_new(out, queue_reserve_elsewhere(&out->queue));
 
-		joint_add(joint, j, queue_reserve_elsewhere(&out->queue), ATTEMPT_RESUMED);
+		joint_add(joint, j, ATTEMPT_RESUMED);
 		joint_start(joint);
 	}
 }
@@ -179,8 +190,11 @@ int64_t outgoing_tell_settled(struct outgoing_state *out, bool force)
 /* What it did of letters that are gone. */
 static void forget(struct outgoing_state *out, struct outstanding *o)
 {
-	for (size_t i = 0; i < o->jobs.n; i++)
-		*vec_push(&out->settled) = o->jobs.v[i];
+	struct str key;
+	void *at;
+
+	for (size_t i = 0; map_next(&o->by_group, &i, &key, &at);)
+		*vec_push(&out->settled) = o->jobs.v[(size_t)(uintptr_t)at - 1];
 	outgoing_tell_settled(out, true);
 }
 
@@ -208,15 +222,17 @@ static SUSPENDS bool load_all(struct outgoing_state *out)
 	struct outstanding o = { 0 };
 	bool all = true;
 
+	map_init(&o.by_group, rng_u64());
 	if (!out->asked_relay && !ask_outstanding(out, &o))
-		return false;
-	for (size_t i = 0; i < out->post->n_lanes; i++)
+		all = false;
+	for (size_t i = 0; all && i < out->post->n_lanes; i++)
 		all &= load_lane(out, i, &o);
 	if (all && !out->asked_relay) {
 		forget(out, &o);
 		out->asked_relay = true;
 	}
 	vec_free(&o.jobs);
+	map_fini(&o.by_group);
 	return all;
 }
 
@@ -238,10 +254,10 @@ static bool start_next(struct outgoing_state *out, int64_t now_ms, int64_t *look
 
 	if (!j)
 		return false;
-	joint = joint_new(out);
-	joint_add(joint, j, site, ATTEMPT_NEW);
+	joint = joint_new(out, site);
+	joint_add(joint, j, ATTEMPT_NEW);
 	while ((along = queue_next_along(&out->queue, j, site, now_ms, now_s)))
-		joint_add(joint, along, NULL, ATTEMPT_NEW);
+		joint_add(joint, along, ATTEMPT_NEW);
 	joint_start(joint);
 	return true;
 }

@@ -73,12 +73,17 @@ static SUSPENDS bool report_kind(struct outgoing_state *out, const struct job *j
 	return o == OK || o == NO_SUCH;
 }
 
-SUSPENDS bool outgoing_report(struct outgoing_state *out, const struct job *j, const struct ipc_queue_read_reply *letter, struct arena *a)
+SUSPENDS bool outgoing_report(struct outgoing_state *out, const struct job *j, const struct ipc_queue_read_reply *letter)
 {
+	struct arena a;
 	bool all = true;
 
-	for (uint8_t kind = REPORT_NONE + 1; kind < REPORT_KINDS; kind++)
-		all &= report_kind(out, j, letter, kind, a);
+	arena_init(&a, "report", ATTEMPT_ARENA_MAX); /* of its own: those of 200 groups of a letter would not fit together */
+	for (uint8_t kind = REPORT_NONE + 1; kind < REPORT_KINDS; kind++) {
+		all &= report_kind(out, j, letter, kind, &a);
+		arena_reset(&a);
+	}
+	arena_fini(&a);
 	return all;
 }
 
@@ -124,7 +129,7 @@ static SUSPENDS bool tend(struct tended *t)
 	if (d.n_rcpts && !sending_settle(out, t->job, 0, t->due_s, &d, &left))
 		return false;
 	t->job->warned = true;
-	t->job->owed = !outgoing_report(out, t->job, &t->letter, &t->a);
+	t->job->owed = !outgoing_report(out, t->job, &t->letter);
 	return !t->job->owed;
 }
 

@@ -1,6 +1,6 @@
 /* queue/destination.c - the jobs of a destination, and the site it belongs to.
  * Invariants  D1 a destination stands in its site exactly when it has a job that is due and does not pause. D2 it is among the wakes when time alone will
- *             change that. D3 one that had a job when nothing was known of its site, or what is known was old, is in `unknown` until it is asked about.
+ *             change that. D3 one that had a job when nothing was known of its site, or what is known was old, is in a list of those until it is asked about.
  */
 #include "queue/destination.h"
 
@@ -12,6 +12,7 @@
 #define REMEMBER_MS (30 * MINUTE_MS) /* the site, and with it the window that has been found */
 #define PRUNE_FIRST 1000
 #define IN_VAIN_MS MINUTE_MS /* before one of whose hosts nothing could be found out is asked about again */
+#define PRIORITY_TURNS 8 /* of others that a step of priority is ahead in a site: nobody is kept back for good */
 #define PRIORITY_S 300 /* a step of priority (RFC 6710) counts like so long a wait: whoever waits long enough comes first */
 
 /* ---- orders */
@@ -48,6 +49,11 @@ struct job *destination_first(const struct destination *d)
 	return heap_top(&d->ready);
 }
 
+static int64_t turn_of(const struct destination *d, const struct job *first)
+{
+	return (int64_t)d->turn - first->priority * PRIORITY_TURNS;
+}
+
 /* Where groups of a letter may go together they have to stand together; elsewhere a domain with many letters keeps nobody waiting. */
 static bool stands_before(const void *a, const void *b)
 {
@@ -56,16 +62,16 @@ static bool stands_before(const void *a, const void *b)
 
 	if (x->site->joins)
 		return ready_before(i, j);
-	if (i->priority != j->priority)
-		return i->priority > j->priority;
-	return x->served != y->served ? x->served < y->served : ready_before(i, j);
+	return turn_of(x, i) != turn_of(y, j) ? turn_of(x, i) < turn_of(y, j) : ready_before(i, j);
 }
 
 const struct heap_kind standing_kind = { stands_before, offsetof(struct destination, stand_at) };
 
-void destination_served(struct queue *q, struct destination *d)
+void destination_served(struct destination *d)
 {
-	d->served = ++q->n_served;
+	if (d->turn > d->site->round)
+		d->site->round = d->turn;
+	d->turn = d->site->round + 1;
 }
 
 /* ---- its site */
@@ -82,7 +88,7 @@ static void leave_site(struct destination *d)
 
 static void enter_site(struct queue *q, struct destination *d, struct str hosts, bool joins, int64_t now_ms)
 {
-	struct site *s = site_need(q, d->route_number, hosts, now_ms), *before = d->site;
+	struct site *s = site_need(q, d->route_number, hosts, joins, now_ms), *before = d->site;
 
 	if (s == before)
 		return;
@@ -90,7 +96,7 @@ static void enter_site(struct queue *q, struct destination *d, struct str hosts,
 	if (before)
 		site_look(q, before, now_ms);
 	d->site = s;
-	s->joins = joins;
+	d->turn = 0;
 	s->n_destinations++;
 }
 
@@ -108,7 +114,7 @@ static void take_chosen_site(struct queue *q, struct destination *d, int64_t now
 	struct buf hops;
 
 	d->known_until_ms = QUEUE_NEVER_MS;
-	d->secure = d->alone = false;
+	d->found = d->secure = d->alone = false;
 	buf_init(&hops, (size_t)CONF_HOPS_MAX * 300);
 	for (size_t i = 0; !d->route.n && i < r->hops.n; i++)
 		add_hop(&hops, &r->hops.v[i]);
@@ -148,6 +154,7 @@ void queue_learn(struct queue *q, struct destination *d, const struct site_facts
 {
 	d->asked = false;
 	if (!is_chosen(q, d)) { /* it may be by now */
+		d->found = f != NULL;
 		d->secure = f && f->secure;
 		d->alone = !f || f->alone;
 		d->known_until_ms = now_ms + (f ? f->valid_ms : IN_VAIN_MS);
@@ -161,15 +168,28 @@ struct destination *queue_ask(struct queue *q)
 	struct destination *d = list_first(&q->unknown, struct destination, asking);
 
 	if (!d)
+		d = list_first(&q->unknown_again, struct destination, asking);
+	if (!d)
 		return NULL;
 	list_del(&d->asking);
 	d->asked = true;
 	return d;
 }
 
-struct str queue_shared_hosts(const struct destination *d, int64_t now_ms)
+struct str queue_known_hosts(const struct destination *d)
 {
-	return !d->site || d->site->joins || d->alone || d->known_until_ms <= now_ms ? STR("") : d->site->name;
+	return d->site && d->found ? d->site->name : STR("");
+}
+
+bool queue_shares_hosts(const struct destination *d, int64_t now_ms)
+{
+	return d->site && d->found && !d->alone && d->known_until_ms > now_ms;
+}
+
+void queue_forget_hosts(struct destination *d)
+{
+	if (d->found)
+		d->known_until_ms = 0;
 }
 
 /* ---- where its jobs stand */
@@ -193,8 +213,11 @@ static void stand(struct queue *q, struct destination *d, bool stands, int64_t n
 		heap_moved(h, d);
 	else if (d->stands)
 		heap_remove(h, d);
-	else if (stands)
+	else if (stands) {
+		if (d->turn <= d->site->round) /* who comes anew comes behind those that wait */
+			d->turn = d->site->round + 1;
 		heap_push(h, d);
+	}
 	d->stands = stands;
 	site_look(q, d->site, now_ms);
 }
@@ -211,8 +234,11 @@ void destination_leave(struct destination *d, struct job *j)
 /* D3. */
 static void ask_if_old(struct queue *q, struct destination *d, int64_t now_ms)
 {
-	if (!d->asked && list_empty(&d->asking) && d->ready.all.n && d->known_until_ms <= now_ms)
-		list_add_last(&q->unknown, &d->asking);
+	const struct job *first = destination_first(d);
+
+	if (d->asked || !list_empty(&d->asking) || !first || d->known_until_ms > now_ms)
+		return;
+	list_add_last(first->attempts ? &q->unknown_again : &q->unknown, &d->asking);
 }
 
 void destination_look(struct queue *q, struct destination *d, int64_t now_ms, int64_t now_s)
@@ -269,7 +295,7 @@ void destination_free(struct destination *d)
 /* Something is worth remembering: it is in use, was lately, or pauses. */
 static bool remembered(const struct destination *d, int64_t now_ms)
 {
-	if (d->later.all.n || d->ready.all.n || d->n_running || d->n_held || d->asked)
+	if (d->later.all.n || d->ready.all.n || d->n_running || d->n_aside || d->asked)
 		return true;
 	return d->paused_until_ms > now_ms || d->used_ms + REMEMBER_MS > now_ms;
 }

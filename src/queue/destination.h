@@ -20,7 +20,7 @@ struct job *destination_first(const struct destination *d); /* of those that are
 /* A job that is due leaves; the site is looked at when that happens the next time. */
 void destination_leave(struct destination *d, struct job *j);
 /* Something of it was started: in its site the other destinations come first now. */
-void destination_served(struct queue *q, struct destination *d);
+void destination_served(struct destination *d);
 
 extern const struct heap_kind standing_kind; /* of struct site's standing */
 

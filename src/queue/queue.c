@@ -145,7 +145,7 @@ static void leave(struct queue *q, struct job *j)
 		heap_remove(&d->later, j);
 	else if (j->place == JOB_READY)
 		destination_leave(d, j);
-	d->n_held -= j->place == JOB_HELD;
+	d->n_aside -= j->place == JOB_HELD || j->place == JOB_NOWHERE;
 	q->n_placed[j->place]--;
 	j->place = JOB_NOWHERE;
 }
@@ -158,7 +158,7 @@ static void enter(struct queue *q, struct job *j, enum job_place place, int64_t 
 		place = j->due_s <= now_s ? JOB_READY : JOB_LATER;
 		heap_push(place == JOB_READY ? &d->ready : &d->later, j);
 	}
-	d->n_held += place == JOB_HELD;
+	d->n_aside += place == JOB_HELD || place == JOB_NOWHERE;
 	j->place = (uint8_t)place;
 	q->n_placed[place]++;
 }
@@ -196,9 +196,14 @@ struct job *queue_add(struct queue *q, const struct job *j, struct queue_to to, 
 
 void queue_reroute(struct queue *q, struct job *j, struct str route, int64_t now_ms)
 {
+	struct destination *d;
+
 	die_unless(j->place == JOB_NOWHERE, "another way for a job that is somewhere");
-	j->to = destination_need(q, (struct queue_to){ j->to->name, route }, now_ms);
-	j->to->used_ms = now_ms;
+	d = destination_need(q, (struct queue_to){ j->to->name, route }, now_ms);
+	j->to->n_aside--;
+	j->to = d;
+	d->n_aside++;
+	d->used_ms = now_ms;
 }
 
 struct job *queue_each(struct queue *q, size_t *at)
@@ -250,7 +255,7 @@ static struct job *start(struct queue *q, struct job *j, int64_t now_ms, int64_t
 	leave(q, j);
 	enter(q, j, JOB_RUNNING, now_s);
 	count_running(q, j, now_ms);
-	destination_served(q, j->to);
+	destination_served(j->to);
 	destination_look(q, j->to, now_ms, now_s);
 	return j;
 }
@@ -316,8 +321,10 @@ struct site *queue_reserve_elsewhere(struct queue *q)
 	return &q->elsewhere;
 }
 
-void queue_unreserve(struct queue *q, struct site *s, int64_t now_ms)
+void queue_connection_ended(struct queue *q, struct site *s, int f, int64_t now_ms)
 {
+	if (f >= 0)
+		site_learn(q, s, (enum feedback)f, now_ms);
 	site_give(q, s);
 	site_look(q, s, now_ms);
 }
@@ -329,19 +336,14 @@ struct site *queue_joining_site(struct queue *q, struct queue_to to, int64_t now
 	return s && s->joins ? s : NULL;
 }
 
-void queue_ended(struct queue *q, struct job *j, struct site *site, int f, int64_t now_ms, int64_t now_s)
+void queue_ended(struct queue *q, struct job *j, int f, int64_t now_ms, int64_t now_s)
 {
 	die_unless(j->place == JOB_RUNNING, "the end of an attempt that was not made");
-	if (f >= 0) {
+	if (f >= 0)
 		destination_learn(q, j->to, (enum feedback)f, now_ms);
-		if (site)
-			site_learn(q, site, (enum feedback)f, now_ms);
-	}
 	leave(q, j);
 	enter(q, j, JOB_NOWHERE, now_s);
 	j->to->n_running--;
-	if (site)
-		queue_unreserve(q, site, now_ms);
 	destination_look(q, j->to, now_ms, now_s);
 }
 
@@ -412,6 +414,7 @@ void queue_init(struct queue *q, const struct conf *conf, uint64_t seed)
 	for (int i = 0; i < QUEUE_PRIORITIES; i++)
 		list_init(&q->turns[i]);
 	list_init(&q->unknown);
+	list_init(&q->unknown_again);
 	site_init(q, &q->elsewhere, 0);
 	table_resize(q, TABLE_FIRST);
 	destinations_prune(q, 0);

@@ -55,6 +55,7 @@ struct site {
 	struct str key, name; /* what follows it in memory; name, for people, is the end of key */
 	struct heap standing; /* destinations that have a job that is due */
 	bool joins;	      /* a letter's groups that go there may go in one transaction: it is a next hop of our operator's */
+	uint64_t round;	      /* the highest turn of a destination that had it */
 	unsigned n_destinations;
 	unsigned n_running;
 	double window;	  /* connections at once */
@@ -73,16 +74,17 @@ struct destination {
 	struct str key, name, route; /* what follows it in memory; key: both */
 	struct heap later, ready;
 	struct site *site; /* NULL: it is not known */
+	bool found;	   /* the site is of hosts that somebody found out */
 	bool secure, alone; /* as struct site_facts has it */
 	int64_t known_until_ms;
 	bool asked;	   /* somebody is finding out */
-	struct node asking; /* in queue.unknown, when it is to be asked about */
+	struct node asking; /* in queue.unknown or unknown_again, when it is to be asked about */
 	int route_number;  /* of the configuration; -1: none */
-	unsigned n_running, n_held;
+	unsigned n_running, n_aside; /* jobs; aside: held, or nowhere */
 	unsigned n_failures; /* in a row, of its own */
 	int64_t paused_until_ms;
 	int64_t used_ms;   /* when it last had a job */
-	uint64_t served;   /* a higher number: later */
+	uint64_t turn;	   /* in its site: the lower number first */
 	bool stands;	   /* in site->standing */
 	uint32_t stand_at;
 	struct wake wake;
@@ -100,14 +102,15 @@ struct queue {
 	struct map destinations; /* by key */
 	size_t destinations_prune; /* when so many are there, those that have nothing to do are forgotten, and sites with them */
 	struct map sites;	 /* by key */
+	size_t sites_prune;	 /* as destinations_prune: a domain's hosts may be others each time */
 	struct map accounts;	 /* struct account_rate by number, of those that have sent lately */
 	size_t accounts_prune;	 /* when so many are there, those that have not are forgotten */
 	struct job **table;	 /* by id and group: open addressing */
 	size_t n_jobs, table_size, n_dead;
 	struct node turns[QUEUE_PRIORITIES]; /* sites that may start something */
 	unsigned n_turns;	 /* since the start: now and then the least goes first */
-	uint64_t n_served;
 	struct node unknown;	 /* destinations that are to be asked about */
+	struct node unknown_again; /* after those: of letters that were tried before, of which there may be thousands that nobody takes */
 	struct heap destination_wakes, site_wakes; /* of struct wake */
 	struct site elsewhere;	 /* what runs of an earlier life of ours is counted here */
 	unsigned n_running;
@@ -140,15 +143,14 @@ void queue_reroute(struct queue *q, struct job *j, struct str route, int64_t now
 struct job *queue_next(struct queue *q, int64_t now_ms, int64_t now_s, struct site **site, int64_t *look_ms);
 /* Another group of the same letter that goes along over j's connection, running from then on; or NULL. */
 struct job *queue_next_along(struct queue *q, const struct job *j, struct site *site, int64_t now_ms, int64_t now_s);
-/* A connection for a new letter to there could be had at once, and nobody stands in line before it: it is taken. NULL: no. It is given back by
- * queue_unreserve, or by queue_ended of the job that was added as running. */
+/* A connection for a new letter to there could be had at once, and nobody stands in line before it: it is taken. NULL: no. */
 struct site *queue_reserve(struct queue *q, struct queue_to to, uint64_t account, uint32_t n_rcpts, int64_t now_ms);
-void queue_unreserve(struct queue *q, struct site *s, int64_t now_ms);
 /* The same without asking whether: relay is at it already. */
 struct site *queue_reserve_elsewhere(struct queue *q);
-/* A running job's attempt has ended so; f < 0: it was not made. site: the one that its connection counts as; NULL: it went along with another job.
- * Its place is then to be given (queue_place), or it is removed. */
-void queue_ended(struct queue *q, struct job *j, struct site *site, int f, int64_t now_ms, int64_t now_s);
+/* The connection that was taken (queue_next, queue_reserve) is over, with these news; f < 0: it was not made. */
+void queue_connection_ended(struct queue *q, struct site *s, int f, int64_t now_ms);
+/* A running job's attempt has ended so, for its destination; f < 0: it was not made. Its place is then to be given (queue_place), or it is removed. */
+void queue_ended(struct queue *q, struct job *j, int f, int64_t now_ms, int64_t now_s);
 /* Forgets a pause: somebody knows that the destination is there again (ETRN, a command). All its waiting jobs become due. Returns how many. */
 size_t queue_flush(struct queue *q, struct str domain, int64_t now_ms, int64_t now_s);
 void queue_unpause(struct queue *q, struct destination *d, int64_t now_ms, int64_t now_s); /* the pause alone */
@@ -157,8 +159,12 @@ void queue_unpause(struct queue *q, struct destination *d, int64_t now_ms, int64
 struct destination *queue_ask(struct queue *q);
 /* What was found out of one that was asked about; NULL: nothing, and it stands for itself until it is asked about again. */
 void queue_learn(struct queue *q, struct destination *d, const struct site_facts *f, int64_t now_ms, int64_t now_s);
-/* The same hosts serve others too, over the same connections: they are what is to be said to relay. Empty: not so. */
-struct str queue_shared_hosts(const struct destination *d, int64_t now_ms);
+/* What was found out of one that was asked about, the last time; or empty. */
+struct str queue_known_hosts(const struct destination *d);
+/* These hosts serve others too, over the same connections. */
+bool queue_shares_hosts(const struct destination *d, int64_t now_ms);
+/* Its hosts are others now: it is asked about again. */
+void queue_forget_hosts(struct destination *d);
 /* The site of a destination, when it is known and a letter's groups may go there together; else NULL. */
 struct site *queue_joining_site(struct queue *q, struct queue_to to, int64_t now_ms);
 

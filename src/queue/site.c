@@ -11,6 +11,7 @@
 #define WINDOW_FIRST 2.0
 #define PAUSE_FIRST_MS 30000 /* at most: retry_first when that is shorter */
 #define MINUTE_MS 60000
+#define PRUNE_FIRST 1000
 
 static uint32_t window_max(const struct queue *q, const struct site *s)
 {
@@ -183,22 +184,26 @@ void site_free(struct site *s)
 	free(s);
 }
 
-struct site *site_need(struct queue *q, int route_number, struct str hosts, int64_t now_ms)
+struct site *site_need(struct queue *q, int route_number, struct str hosts, bool joins, int64_t now_ms)
 {
 	struct site *s;
 	struct buf key;
 
 	buf_init(&key, hosts.n + 32);
-	buf_addf(&key, "%d ", route_number);
+	buf_addf(&key, "%d %s", route_number, joins ? "by " : ""); /* a next hop may be spelled as hosts of MX records are */
 	buf_add(&key, hosts);
 	s = map_get(&q->sites, buf_str(&key));
 	if (!s) {
 		char *text;
 
+		if (q->sites.n >= q->sites_prune)
+			sites_prune(q, now_ms);
+
 		s = mem_alloc(sizeof *s + key.n);
 		text = (char *)(s + 1);
 		memcpy(text, key.p, key.n);
 		*s = (struct site){ .key = str_of(text, key.n), .name = str_of(text + key.n - hosts.n, hosts.n) };
+		s->joins = joins;
 		site_limits(q, s, route_number);
 		site_init(q, s, now_ms);
 		map_put(&q->sites, s->key, s);
@@ -233,6 +238,7 @@ void sites_prune(struct queue *q, int64_t now_ms)
 		map_del(&q->sites, key);
 		site_free(s);
 	}
+	q->sites_prune = q->sites.n * 2 > PRUNE_FIRST ? q->sites.n * 2 : PRUNE_FIRST;
 }
 
 /* ---- for people */

@@ -5,7 +5,7 @@
 #include "queue/queue.h"
 
 /* Letters of another route to the same hosts are another site. route_number -1: none. */
-struct site *site_need(struct queue *q, int route_number, struct str hosts, int64_t now_ms);
+struct site *site_need(struct queue *q, int route_number, struct str hosts, bool joins, int64_t now_ms);
 void site_init(struct queue *q, struct site *s, int64_t now_ms); /* all but key and name */
 void site_free(struct site *s);
 void site_limits(struct queue *q, struct site *s, int route_number); /* as the configuration has them */

@@ -8,6 +8,7 @@
  */
 #include "relay/relay_impl.h"
 
+#include "mail/idn.h"
 #include "relay/dial.h"
 #include "relay/target.h"
 
@@ -32,8 +33,10 @@ struct attempt {
 	const struct ipc_sts_known *fresh;
 	struct said said; /* why those that are left are, as far as no server has told it of each */
 	bool any_soft;
+	bool moved; /* the hosts are not those that post knows */
 	enum feedback feedback; /* FEEDBACK_NONE until there is one */
 	unsigned n_sessions;
+	unsigned generation; /* of the pool when it began: its keys are of that configuration */
 	struct ipc_delivery *d;
 	int64_t began_ms;
 };
@@ -401,6 +404,7 @@ static struct wire *open_wire(const struct way *way, const struct dialled *found
 	struct attempt *a = way->a;
 	struct wire *w = wire_new(&a->relay->pool, wire_key(way), a->target.helo, way->named ? way->host : STR(""), &a->conf->conf->timeouts);
 
+	w->generation = a->generation;
 	w->address = way->addresses.v[found->at];
 	snprintf(w->source, sizeof w->source, "%s", found->source);
 	stream_open_fd(&w->stream, a->relay->sched, found->fd);
@@ -568,6 +572,7 @@ static SUSPENDS enum next try_mx(struct way *way)
 	enum next next = NEXT_HOST;
 
 	a->d->dns_ms += since(a, from);
+	a->moved |= a->m->hosts.n && (!found || !str_eq(mx->spelling, a->m->hosts));
 	if (!found)
 		tell_no_way(a, &said);
 	way->mx = mx;
@@ -594,7 +599,8 @@ static SUSPENDS void try_hops(struct attempt *a)
 
 static struct wire *take_kept(struct attempt *a)
 {
-	struct wire *w = a->target.shared_key.n ? pool_take(&a->relay->pool, a->target.shared_key) : NULL;
+	bool shared = a->target.shared_key.n && !lock_knows_policy(a->relay->locks, a->m->domain); /* it may have one since post was told */
+	struct wire *w = shared ? pool_take(&a->relay->pool, a->target.shared_key) : NULL;
 
 	return w ? w : pool_take(&a->relay->pool, a->target.key);
 }
@@ -621,16 +627,34 @@ static SUSPENDS bool is_done_by_kept(struct attempt *a)
 
 /* ---- the whole */
 
+/* Groups of several domains come together when one route takes them all, by the configuration that post had. */
+static bool go_together(const struct attempt *a)
+{
+	const struct ipc_relay_send *m = a->m;
+
+	if (!m->n_along || m->route.n)
+		return true;
+	for (size_t i = 0; i < m->n_rcpts; i++)
+		if (conf_route_find(a->conf->conf, mail_domain_fold(a->arena, m->rcpts[i].to.domain)) != a->target.route)
+			return false;
+	return a->target.chosen;
+}
+
 static SUSPENDS void run(struct attempt *a)
 {
 	const struct ipc_relay_send *m = a->m;
 	struct target_ask ask = { .domain = m->domain, .route = m->route, .source = m->source, .require_tls = m->facts.wishes.require_tls,
-		.tls_optional = m->facts.flags & OUT_TLS_OPTIONAL, .hosts = m->hosts, .secure = m->secure };
+		.tls_optional = m->facts.flags & OUT_TLS_OPTIONAL, .hosts = m->shared ? m->hosts : STR(""), .secure = m->secure };
 	struct said s;
 
 	if (!target_make(a->conf->conf, &ask, a->arena, &a->target)) {
 		said_set(&s, !m->route.n, FEEDBACK_FINE, "5.1.2", "%.*s cannot be understood as %s", STR_ARG(m->route.n ? m->route : m->domain),
 			m->route.n ? "a next hop" : "an address");
+		tell(a, &s);
+		return;
+	}
+	if (!go_together(a)) {
+		said_set(&s, false, FEEDBACK_LOCAL, "4.3.5", "the configuration has changed: these recipients have several routes now");
 		tell(a, &s);
 		return;
 	}
@@ -645,6 +669,7 @@ SUSPENDS void attempt_run(struct relay *r, struct relay_conf *conf, const struct
 
 	*a = (struct attempt){ .relay = r, .conf = conf, .m = m, .arena = arena, .d = &out->delivery, .feedback = FEEDBACK_NONE };
 	a->began_ms = now(a);
+	a->generation = r->pool.generation;
 	a->facts = arena_array(arena, LOCK_FACTS_MAX, sizeof *a->facts);
 	begin_rcpts(a);
 	said_set(&a->said, false, FEEDBACK_LOCAL, "4.3.0", "this server ended the attempt");
@@ -657,6 +682,7 @@ SUSPENDS void attempt_run(struct relay *r, struct relay_conf *conf, const struct
 	}
 	finish_rcpts(a);
 	out->delivery.feedback = (uint8_t)a->feedback;
+	out->moved = a->moved;
 	out->delivery.total_ms = since(a, a->began_ms);
 	out->tls_facts = a->facts;
 	out->n_tls_facts = a->n_facts;

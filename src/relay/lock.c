@@ -151,6 +151,11 @@ static bool asks_peer(const struct lock_ask *ask)
 	return ask->tls == CONF_ROUTE_TLS_AUTO && (ask->require_tls || !ask->tls_optional);
 }
 
+bool lock_knows_policy(const struct locks *l, struct str domain)
+{
+	return l && sts_is_known(l, domain);
+}
+
 SUSPENDS bool lock_has_policy(struct locks *l, struct str domain, struct arena *a)
 {
 	return sts_is_there(l, domain, a);

@@ -83,6 +83,7 @@ SUSPENDS enum lock_verdict lock_plan_make(struct locks *l, const struct lock_ask
 
 /* There is an MTA-STS policy of the domain: what vouches for its hosts does so for it alone. Nothing is fetched. */
 SUSPENDS bool lock_has_policy(struct locks *l, struct str domain, struct arena *a);
+bool lock_knows_policy(const struct locks *l, struct str domain); /* without asking anybody */
 
 struct lock_host_ask {
 	struct str host;	/* of the MX record, or the route's; lower case, without final dot; an address literal's: empty */

@@ -79,7 +79,8 @@ struct sts_found {
 void sts_cache_init(struct sts_cache *c);
 void sts_cache_fini(struct sts_cache *c);
 SUSPENDS void sts_find(struct locks *l, struct str domain, struct arena *a, struct sts_found *out);
-SUSPENDS bool sts_is_there(struct locks *l, struct str domain, struct arena *a); /* known, or announced */
+bool sts_is_known(const struct locks *l, struct str domain);
+SUSPENDS bool sts_is_there(struct locks *l, struct str domain, struct arena *a); /* known, announced, or DNS does not say that it is not */
 void sts_remember(struct locks *l, const struct ipc_sts_known *k);
 
 #endif

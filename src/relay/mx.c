@@ -60,20 +60,20 @@ static int by_preference(const void *a, const void *b)
 	return str_cmp(x->name, y->name);
 }
 
-/* "mx1.example.org,mx2.example.org;backup.example.net": names of one preference with a comma. Of many the first, and how many there are. */
-static struct str spell(const struct mx_host *v, size_t n, struct arena *a)
+/* "mx1.example.org,mx2.example.org;backup.example.net": names of one preference with a comma. More than are tried are nobody else's hosts. */
+static struct str spell(const struct mx_host *v, size_t n, struct str domain, struct arena *a)
 {
 	struct str spelling;
 	struct buf b;
 
+	if (n > MX_HOSTS_MAX)
+		return arena_fmt(a, "%zu hosts of %.*s", n, STR_ARG(domain));
 	buf_init(&b, MX_SPELLING_MAX);
-	for (size_t i = 0; i < n && i < MX_HOSTS_MAX; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (i)
 			buf_addc(&b, v[i].preference == v[i - 1].preference ? ',' : ';');
 		buf_add(&b, v[i].name);
 	}
-	if (n > MX_HOSTS_MAX)
-		buf_addf(&b, " of %zu", n);
 	spelling = arena_dup(a, buf_str(&b));
 	buf_fini(&b);
 	return spelling;
@@ -128,7 +128,7 @@ static bool take_records(const struct dns_answer *answer, struct str domain, con
 		return false;
 	}
 	qsort(v, n, sizeof *v, by_preference);
-	out->spelling = spell(v, n, a);
+	out->spelling = spell(v, n, domain, a);
 	order(v, n, seed);
 	left = before_us(v, n, own);
 	if (left == 0) {

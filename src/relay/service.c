@@ -223,7 +223,7 @@ static SUSPENDS void on_result(void *ctx, struct ipc_call *call, const void *msg
 	j->n_waiting++;
 	if (job_await(r, j)) {
 		reply = (struct ipc_relay_result_reply){ .delivery = j->reply.delivery, .tls_facts = j->reply.tls_facts,
-			.n_tls_facts = j->reply.n_tls_facts, .sts = j->reply.sts, .n_sts = j->reply.n_sts };
+			.n_tls_facts = j->reply.n_tls_facts, .sts = j->reply.sts, .n_sts = j->reply.n_sts, .moved = j->reply.moved };
 		ipc_relay_result_reply_send(call, OK, &reply);
 	}
 	job_release(j);

@@ -217,12 +217,13 @@ static void refresh(struct locks *l, struct sts_entry *e, struct str id)
 /* ---- finding */
 
 /* The id that DNS announces now; empty when it announces none, or nothing that we could be sure of. */
-static SUSPENDS struct str announced(struct locks *l, struct str domain, struct arena *a)
+static SUSPENDS struct str announced(struct locks *l, struct str domain, struct arena *a, enum dns_result *result)
 {
 	struct dns_answer answer;
 	struct str *texts, id;
 
 	l->ask(l->ask_ctx, arena_fmt(a, "_mta-sts.%.*s", STR_ARG(domain)), DNS_TXT, a, &answer);
+	*result = answer.result;
 	if (answer.result != DNS_OK)
 		return (struct str){ 0 };
 	texts = arena_array(a, answer.n, sizeof *texts);
@@ -270,25 +271,35 @@ static void take_entry(struct locks *l, struct str domain, struct str id, struct
 	}
 }
 
-SUSPENDS bool sts_is_there(struct locks *l, struct str domain, struct arena *a)
+bool sts_is_known(const struct locks *l, struct str domain)
 {
 	const struct sts_entry *e = map_get(&l->cache.by_domain, domain);
 
+	return l->sts && e && in_time(e, lock_now_s(l));
+}
+
+SUSPENDS bool sts_is_there(struct locks *l, struct str domain, struct arena *a)
+{
+	enum dns_result result;
+
 	if (!l->sts || domain.n == 0 || domain.n > DOMAIN_MAX)
 		return false;
-	return (e && in_time(e, lock_now_s(l))) || announced(l, domain, a).n;
+	if (sts_is_known(l, domain) || announced(l, domain, a, &result).n)
+		return true;
+	return result != DNS_OK && result != DNS_NODATA && result != DNS_NXDOMAIN;
 }
 
 SUSPENDS void sts_find(struct locks *l, struct str domain, struct arena *a, struct sts_found *out)
 {
 	struct sts_entry *e;
 	struct str id;
+	enum dns_result result;
 	int64_t now_s = lock_now_s(l);
 
 	*out = (struct sts_found){ 0 };
 	if (!l->sts || domain.n == 0 || domain.n > DOMAIN_MAX)
 		return;
-	id = announced(l, domain, a);
+	id = announced(l, domain, a, &result);
 	e = map_get(&l->cache.by_domain, domain);
 	if (id.n && e && in_time(e, now_s) && str_eq(str_z(e->id), id)) {
 		if (!e->fetching && now_s - e->fetched_s >= REFRESH_S && !tried_lately(e, id, now_s))

@@ -159,7 +159,6 @@ static const struct call calls[] = {
 
 	CALL(sendmsg, SOCKETS),
 	CALL(recvmsg, SOCKETS),
-	CALL(recvmmsg, SOCKETS),
 	CALL_IF(sendto, SOCKETS, EQ(4, 0)), /* send(2): to the peer it has */
 	CALL(recvfrom, SOCKETS),
 	CALL(getsockopt, SOCKETS),

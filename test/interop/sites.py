@@ -14,7 +14,7 @@ from remote import Remote
 from sending import Sender, settle
 from tap import case, check_equal, check_in
 
-HOST, SAFE, NAMED, DOWN, SMART, OTHER = ("20.0.1.%d" % n for n in range(31, 37))
+HOST, SAFE, NAMED, DOWN, SMART, OTHER, ABSENT = ("20.0.1.%d" % n for n in range(31, 38))
 PLAIN = ["alpha", "beta", "gamma", "delta"]
 MANY = ["u%d@d%d.many.test" % (i, i % 20) for i in range(40)]
 CONNECTIONS = 3
@@ -24,7 +24,7 @@ SIGNED = ("safe.test", "dane1.test", "dane2.test", "named.test", "anchor1.test",
 def zones(ca):
     made = {n: ca.issue("mx.%s.test" % n) for n in ("host", "safe", "named")}
     z = {"host.test": "mx A %s\n" % HOST, "safe.test": "mx A %s\n_25._tcp.mx TLSA %s\n" % (SAFE, made["safe"].tlsa(3)),
-         "named.test": "mx A %s\n_25._tcp.mx TLSA %s\n" % (NAMED, made["named"].tlsa(2, 0)), "down.test": "mx A %s\n" % DOWN, "other.test": "mx A %s\n" % OTHER,
+         "named.test": "mx A %s\n_25._tcp.mx TLSA %s\n" % (NAMED, made["named"].tlsa(2, 0)), "down.test": "mx A %s\n" % DOWN, "absent.test": "mx A %s\n" % ABSENT, "other.test": "mx A %s\n" % OTHER,
          "strict.test": "@ MX 10 mx.host.test.\n" + Internet.sts_records()}
     for names, host in ((PLAIN, "host"), (("dane1", "dane2"), "safe"), (("anchor1", "anchor2"), "named"), (("down1", "down2"), "down")):
         z.update({n + ".test": "@ MX 10 mx.%s.test.\n" % host for n in names})
@@ -145,6 +145,32 @@ def _(t):
     check_equal(t.s.attempts("someone@failing.test")[0]["recipients"][0]["status"], "4.4.3")
     t.deliver(t.host, "alpha", "while another fails")
     t.s.run("queue", "delete", "--domain", "failing.test")
+
+
+@case("a policy that relay knows is kept to, whatever was known of the domain when its hosts were asked for")
+def _(t):
+    t.deliver(t.host, "beta", "before the policy")
+    t.net.policy("beta.test", "enforce", "mx.host.test")
+    t.net.change("beta.test", "@ MX 10 mx.host.test.\n" + Internet.sts_records())
+    t.wait_idle(t.host)
+    first = t.deliver(t.host, "beta", "by the policy")
+    plain = t.deliver(t.host, "alpha", "another domain")
+    again = t.deliver(t.host, "beta", "by the policy again")
+    check_equal((first[1], plain[1], again[1]), ("mta-sts", "opportunistic", "mta-sts"))
+
+
+@case("a domain that names others' hosts and then leads to what is not there pauses itself alone")
+def _(t):
+    t.deliver(t.host, "gamma", "as the others")
+    t.net.change("gamma.test", "@ MX 10 mx.absent.test.\n")
+    t.wait_idle(t.host)
+    t.s.submit("someone@gamma.test", "to what is not there")
+    wait_until(lambda: t.s.attempts("someone@gamma.test")[-1]["recipients"][0]["status"] == "4.4.1")
+    settle()
+    check_equal(t.sites().get("mx.host.test", {}).get("failures", 0), 0)
+    t.net.change("gamma.test", "@ MX 10 mx.host.test.\n")
+    t.s.run("queue", "retry", "--domain", "gamma.test")
+    t.host.wait_for("to what is not there")
 
 
 @case("when a domain moves, its next letter goes to the new host, while the site it was in is still remembered")

@@ -86,7 +86,9 @@ static struct job *next(struct world *w, int64_t *look_ms)
 
 static void ended(struct world *w, struct job *j, int f)
 {
-	queue_ended(&w->q, j, j->to->site, f, w->ms, w->s);
+	if (j->to->site)
+		queue_connection_ended(&w->q, j->to->site, f, w->ms);
+	queue_ended(&w->q, j, f, w->ms, w->s);
 }
 
 static void end(struct world *w, struct job *j, enum feedback f)
@@ -321,7 +323,7 @@ static void test_reserved_places_count(void **state)
 	assert_null(reserve(&w, "a.test"));
 	add(&w, "a.test", (struct job){ 0 });
 	assert_null(next(&w, NULL));
-	queue_unreserve(&w.q, a, w.ms);
+	queue_connection_ended(&w.q, a, -1, w.ms);
 	assert_non_null(next(&w, NULL));
 	assert_null(reserve(&w, "a.test"));
 	world_close(&w);
@@ -398,7 +400,7 @@ static void test_hosts_that_cannot_be_found_out_and_that_change(void **state)
 	j = add(&w, "unknown.test", (struct job){ 0 });
 	assert_ptr_equal(next(&w, NULL), j); /* it is tried all the same */
 	d = j->to;
-	assert_int_equal(queue_shared_hosts(d, w.ms).n, 0);
+	assert_int_equal((queue_shares_hosts(d, w.ms) ? queue_known_hosts(d) : STR("")).n, 0);
 	end(&w, j, FEEDBACK_FINE);
 	pass(&w, 61);
 	add(&w, "unknown.test", (struct job){ 0 });
@@ -407,11 +409,11 @@ static void test_hosts_that_cannot_be_found_out_and_that_change(void **state)
 	assert_null(queue_ask(&w.q));
 	queue_learn(&w.q, d, &(struct site_facts){ .hosts = STR("mx.new.test"), .valid_ms = 1000 }, w.ms, w.s);
 	assert_true(str_eq(d->site->name, STR("mx.new.test")));
-	assert_true(str_eq(queue_shared_hosts(d, w.ms), STR("mx.new.test")));
-	assert_int_equal(queue_shared_hosts(d, w.ms + 1000).n, 0);
+	assert_true(str_eq((queue_shares_hosts(d, w.ms) ? queue_known_hosts(d) : STR("")), STR("mx.new.test")));
+	assert_false(queue_shares_hosts(d, w.ms + 1000));
 	j = add(&w, "alone-.test", (struct job){ 0 });
 	assert_ptr_equal(next(&w, NULL), j);
-	assert_int_equal(queue_shared_hosts(j->to, w.ms).n, 0);
+	assert_int_equal((queue_shares_hosts(j->to, w.ms) ? queue_known_hosts(j->to) : STR("")).n, 0);
 	world_close(&w);
 }
 
@@ -442,10 +444,11 @@ static void test_groups_of_a_letter_go_along_to_a_next_hop(void **state)
 	assert_int_equal(along->id * 10 + along->group, 71);
 	assert_null(queue_next_along(&w.q, j, site, w.ms, w.s)); /* the next letter is another */
 	assert_int_equal(w.q.n_running, 1); /* one connection */
-	queue_ended(&w.q, along, NULL, FEEDBACK_FINE, w.ms, w.s);
+	queue_ended(&w.q, along, FEEDBACK_FINE, w.ms, w.s);
 	queue_remove(&w.q, along);
 	assert_int_equal(w.q.n_running, 1);
-	queue_ended(&w.q, j, site, FEEDBACK_FINE, w.ms, w.s);
+	queue_connection_ended(&w.q, site, FEEDBACK_FINE, w.ms);
+	queue_ended(&w.q, j, FEEDBACK_FINE, w.ms, w.s);
 	queue_remove(&w.q, j);
 	assert_int_equal(w.q.n_running, 0);
 	assert_int_equal(w.n_asked, 0); /* the operator has said where that is */

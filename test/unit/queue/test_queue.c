@@ -559,6 +559,41 @@ static void test_the_least_priority_gets_its_turn(void **state)
 	world_close(&w);
 }
 
+/* How many letters of others are started at the same hosts before that one; each that ends makes room for another domain's. */
+static int started_before(struct world *w, const struct job *waits, uint8_t priority)
+{
+	for (int n = 0; n < 1000; n++) {
+		char name[32];
+		struct job *j;
+
+		snprintf(name, sizeof name, "new%d-one.test", n);
+		add(w, name, (struct job){ .priority = priority });
+		j = next(w, NULL);
+		if (j == waits)
+			return n;
+		end(w, j, FEEDBACK_FINE);
+	}
+	return -1;
+}
+
+static void test_at_the_same_hosts_nobody_is_kept_back(void **state)
+{
+	struct world w;
+	struct job *busy;
+
+	(void)state;
+	world_open(&w, "queue { connections 1 }");
+	busy = add(&w, "old-one.test", (struct job){ 0 });
+	assert_ptr_equal(next(&w, NULL), busy);
+	end(&w, busy, FEEDBACK_FINE);
+	busy = add(&w, "old-one.test", (struct job){ 0 });
+	assert_in_range(started_before(&w, busy, PRIORITY_OF_NORMAL), 0, 3); /* beside ever new domains */
+	end(&w, busy, FEEDBACK_FINE);
+	busy = add(&w, "low-one.test", (struct job){ .priority = 1 });
+	assert_in_range(started_before(&w, busy, PRIORITY_OF_NORMAL), 1, 200); /* beside letters that have priority */
+	world_close(&w);
+}
+
 static void test_in_a_destination_waiting_makes_up_for_priority(void **state)
 {
 	struct world w;
@@ -698,6 +733,7 @@ int main(void)
 		cmocka_unit_test(test_rerouted_jobs_are_elsewhere),
 		cmocka_unit_test(test_another_configuration_leads_elsewhere),
 		cmocka_unit_test(test_the_least_priority_gets_its_turn),
+		cmocka_unit_test(test_at_the_same_hosts_nobody_is_kept_back),
 		cmocka_unit_test(test_in_a_destination_waiting_makes_up_for_priority),
 		cmocka_unit_test(test_retry_times),
 		cmocka_unit_test(test_sweep),

@@ -74,6 +74,7 @@ struct joint {
 	unsigned n_coming; /* attempts of which nobody knows yet whether they will be ready */
 	struct attempt *leader; /* who is ready first speaks for all */
 	struct site *site; /* that the connection counts as, until it is over */
+	bool strayed;	   /* the domain's hosts are others since: that site learns nothing of what comes of it */
 	struct gate changed;
 	uint16_t source;   /* 0: any */
 	bool sourced;	   /* it was chosen */

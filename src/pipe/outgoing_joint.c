@@ -119,9 +119,12 @@ static void fill(struct joint *joint, struct ipc_relay_send *m)
 	*m = (struct ipc_relay_send){ .id = j->id, .group = j->group, .attempt = j->attempts, .along = along, .facts = first->letter.facts,
 		.domain = first->letter.domain, .route = first->letter.route, .source = joint->source, .prefix = first->letter.prefix, .rcpts = rcpts,
 		.body = joint->body->body };
-	m->hosts = arena_dup(&joint->a, queue_known_hosts(j->to));
-	m->shared = queue_shares_hosts(j->to, outgoing_now_ms(joint->out));
-	m->secure = j->to->secure;
+	joint->strayed = j->to->site != joint->site; /* its hosts were found to be others since the connection was taken */
+	if (!joint->strayed) {
+		m->hosts = arena_dup(&joint->a, queue_known_hosts(j->to));
+		m->shared = queue_shares_hosts(j->to, outgoing_now_ms(joint->out));
+		m->secure = j->to->secure;
+	}
 	m->n_rcpts = add_rcpts(rcpts, first);
 	for (size_t i = 0; i < joint->all.n; i++) {
 		const struct attempt *x = joint->all.v[i];
@@ -166,7 +169,7 @@ static SUSPENDS void speak(struct joint *joint)
 		tls_reports_keep(post->tls_reports, joint->reply.sts, joint->reply.n_sts);
 	}
 	/* Of hosts that are no longer the domain's own site learns nothing: whoever names others' hosts in DNS has no say about them. */
-	connection_ended(joint, joint->result == OK && !joint->reply.moved ? joint->reply.delivery.feedback : -1);
+	connection_ended(joint, joint->result == OK && !joint->reply.moved && !joint->strayed ? joint->reply.delivery.feedback : -1);
 	joint->done = true;
 	gate_open(post->sched, &joint->changed);
 	gate_open(post->sched, &joint->out->wake);

@@ -169,6 +169,7 @@ def _(t):
     settle()
     check_equal(t.sites().get("mx.host.test", {}).get("failures", 0), 0)
     t.net.change("gamma.test", "@ MX 10 mx.host.test.\n")
+    settle(2)  # the resolver forgets
     t.s.run("queue", "retry", "--domain", "gamma.test")
     t.host.wait_for("to what is not there")
 

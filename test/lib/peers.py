@@ -268,7 +268,8 @@ class Exim(Peer):
             shutil.chown(path, 64101, 64101)
         own = self.write("cert", open(self.certificate.path).read(), 0o640)
         shutil.chown(own, 0, 64101)
-        binary = unpacked("exim4", "usr", "sbin", "exim4")
+        binary = shutil.copy(unpacked("exim4", "usr", "sbin", "exim4"), self.dir)  # where its own user can start it again, whosoever directory this is
+        os.chmod(binary, 0o4755)
         text = EXIM.format(binary=binary, **dict(self.words, certificate=own))
         if self.words["logins"] != "*":
             text = text.replace("  require authenticated = : *\n", "")
